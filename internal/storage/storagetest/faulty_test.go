@@ -11,7 +11,9 @@ import (
 func TestFaultyWithoutRulesConforms(t *testing.T) {
 	t.Parallel()
 	Conformance(t, func(t *testing.T) Target {
-		return Target{FS: Faulty(NewMem()), Dir: "mem:///", BigFile: 4 << 20,
+		f := Faulty(NewMem())
+		mustNil(t, "mkdir", f.MkdirAll(t.Context(), "/dir"))
+		return Target{FS: f, Dir: "mem:///dir", BigFile: 4 << 20,
 			Cannot: map[string]string{"permission": "memory has no users", "server": "memory has no connection"}}
 	})
 }
@@ -62,9 +64,8 @@ func TestWriteFileAfterLostAnswer(t *testing.T) {
 		t.Errorf("the file has %q", got)
 	}
 
-	f = Faulty(m, Rule{Op: OpClose, Nth: 1})
+	f = Faulty(m, Rule{Op: OpCreate, Nth: 1})
 	put(t, m, "/b", "theirs")
-	f.Add(Rule{Op: OpCreate, Nth: 1})
 	err := storage.WriteFile(t.Context(), f, "/b", []byte("mine"))
 	wantErr(t, "write file over another's", err, storage.ErrExist, "/b")
 	if got := get(t, m, "/b"); got != "theirs" {
