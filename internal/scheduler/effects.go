@@ -74,7 +74,8 @@ type DeleteFiles struct {
 	Below int64
 	// Job: the whole checkpoint directory but Retained, and the job's files in storageDir.
 	Job bool
-	// Retained are the checkpoints whose files stay.
+	// Retained are the checkpoints whose files stay. One without a metadata path is found by its id, which the layout of the
+	// directory tells.
 	Retained []*thalwegv1.CheckpointPointer
 }
 
