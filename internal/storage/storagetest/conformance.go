@@ -42,7 +42,7 @@ type Server interface {
 	Resume() // ends Stall and Cut; what was stalled is lost
 }
 
-// Conformance runs the suite. open is called for each case and registers its own clean-up.
+// Conformance runs the suite. open is called for each case, from several goroutines, and registers its own clean-up.
 func Conformance(t *testing.T, open func(t *testing.T) Target) {
 	cases := []struct {
 		name  string
@@ -84,6 +84,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Target) {
 	}
 	for _, c := range cases {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+			t.Parallel() // each case has a Target of its own, and some wait long
 			target := open(t)
 			have := map[string]bool{"": true, "permission": target.Denied != nil, "server": target.Server != nil}
 			if !have[c.needs] {
