@@ -120,7 +120,7 @@ type Response struct {
 	Stat     Stat     // Get, Exists, Set
 	Exists   bool     // Exists; a missing node is no error there
 	Children []string // Children; names, in no particular order
-	Failed   int      // Multi: the index of the operation that was refused, with its error; otherwise undefined
+	Failed   int      // Multi: the index of the operation that was refused, when the error is its; -1: of none
 }
 
 // What Do returns; the first group is the server's word that nothing was changed.
