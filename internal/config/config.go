@@ -137,7 +137,7 @@ func Require(c *Config, by string, options ...Named) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("configuration: %s needs a value for %s: give it in config.yaml (--config-dir; deploy/conf has one to start from) or by -D %s=...",
+	return fmt.Errorf("configuration: %s needs a value for %s: give it in config.yaml (--config-dir; deploy/conf has one to start from) or by -D %s=VALUE",
 		by, strings.Join(missing, " and "), missing[0])
 }
 

@@ -294,7 +294,7 @@ func TestRequire(t *testing.T) {
 		t.Error(err)
 	}
 	err = Require(c, "the jobmanager", StorageDir, LocalDir, CheckpointDir)
-	want := "configuration: the jobmanager needs a value for high-availability.local.dir and execution.checkpointing.dir: give it in config.yaml (--config-dir; deploy/conf has one to start from) or by -D high-availability.local.dir=..."
+	want := "configuration: the jobmanager needs a value for high-availability.local.dir and execution.checkpointing.dir: give it in config.yaml (--config-dir; deploy/conf has one to start from) or by -D high-availability.local.dir=VALUE"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
