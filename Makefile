@@ -10,6 +10,8 @@ PACKAGES = $(shell $(GO) list ./... | grep -v -e '/test/e2e' -e '/test/drill')
 # One line per package, the output of what fails, and the counts at the end.
 GOTESTSUM := $(TOOL) gotestsum --format $(if $(VERBOSE),standard-verbose,pkgname) --format-hide-empty-pkg --
 TEST_TIMEOUT ?= 15m
+# Build tags that plant bugs and faults, for the tests of the tests; no binary that people run has them.
+TEST_TAGS := failpoints plantedbugs
 SEEDS    ?= 200
 FUZZTIME ?= 10s
 
@@ -65,9 +67,10 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	done
 
 lint: ## formatting, vet, staticcheck, and this project's own rules (internal/lint)
-	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	@unformatted=$$(gofmt -l .); \
 		if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags "$(TEST_TAGS)" ./...
 	$(TOOL) staticcheck ./...
 	$(GO) test -count=1 ./internal/lint/...
 
