@@ -37,7 +37,7 @@ type Election struct {
 	flight  uint64 // id of the request in flight, 0: none
 	lastID  uint64
 	dirty   bool          // something changed: start the chain again
-	doubt   bool          // a write may still happen: a barrier first
+	doubt   bool          // a write may still happen, or the server may lag: a barrier first
 	retryAt time.Duration // not before
 	patrol  time.Duration // when to look again although nothing was heard
 
@@ -280,7 +280,7 @@ func (e *Election) advance() {
 		return // serve is running: ended, or it is to see nothing
 	}
 	if e.stage == rest && e.patrol != 0 && e.now >= e.patrol {
-		e.dirty = true
+		e.dirty, e.doubt = true, true // a server that lags, or lost a watch, has nothing to tell: the barrier makes it catch up
 	}
 	if e.dirty {
 		e.restart()

@@ -1,0 +1,136 @@
+package zookeeper_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"sort"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/thalweg-io/thalweg/internal/ha"
+	"github.com/thalweg-io/thalweg/internal/ha/hatest"
+	"github.com/thalweg-io/thalweg/internal/ha/zkmodel"
+	"github.com/thalweg-io/thalweg/internal/ha/zookeeper"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestModel runs the suite over the in-memory ZooKeeper.
+func TestModel(t *testing.T) {
+	hatest.Run(t, hatest.Kind{Name: "zookeeper over zkmodel", New: modelCluster})
+}
+
+const modelSession = 600 * time.Millisecond
+
+func modelCluster(t *testing.T) hatest.Cluster {
+	ensemble := zkmodel.NewEnsemble(3)
+	t.Cleanup(ensemble.Close)
+	root := "/thalweg/default"
+	var processes atomic.Int64
+	return hatest.Cluster{
+		Lease: modelSession,
+		Open: func(t *testing.T, o hatest.Options) *hatest.Process {
+			var client *zkmodel.Client
+			id := processes.Add(1)
+			services, err := zookeeper.OpenWith(zookeeper.Config{SessionTimeout: modelSession, EndOnSuspended: o.EndOnSuspended, Logger: logger(t, id)},
+				func(listener func(zookeeper.Event)) (zookeeper.Client, error) {
+					client = ensemble.NewClient(modelSession, listener)
+					return client, nil
+				})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { services.Close() })
+			return &hatest.Process{
+				Services:  services,
+				Abandon:   client.Abandon,
+				Expire:    func(*testing.T) { client.Expire() },
+				Cut:       client.Cut,
+				LoseReply: func(kind ha.OpKind) { client.LoseReply(func(r zookeeper.Request) bool { return contains(r, kind) }) },
+			}
+		},
+		Usurp:       func(t *testing.T) { usurp(t, admin(t, ensemble), root) },
+		DeleteLatch: func(t *testing.T) { deleteLatch(t, admin(t, ensemble), root) },
+		KillServer:  func(*testing.T) { ensemble.Down(0) },
+		Wipe:        func(*testing.T) { ensemble.Remove("/thalweg") },
+		Lag:         func(_ *testing.T, lags bool) { ensemble.Lag(1, lags) },
+	}
+}
+
+// admin is a client of nobody's process.
+func admin(t *testing.T, e *zkmodel.Ensemble) zookeeper.Client {
+	c := e.NewClient(modelSession, func(zookeeper.Event) {})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ask repeats a request until there is a connection.
+func ask(t *testing.T, c zookeeper.Client, r zookeeper.Request) zookeeper.Response {
+	t.Helper()
+	for {
+		resp, err := c.Do(t.Context(), r)
+		if err == nil {
+			return resp
+		}
+		if t.Context().Err() != nil || c.Status().Connected {
+			t.Fatalf("%v: %v", r, err)
+		}
+		time.Sleep(5 * time.Millisecond) // not for order: to poll
+	}
+}
+
+// usurp grants the next epoch to nobody.
+func usurp(t *testing.T, c zookeeper.Client, root string) {
+	r := ask(t, c, zookeeper.Request{Kind: zookeeper.Get, Path: root + "/leader/epoch"})
+	var node map[string]any
+	if err := json.Unmarshal(r.Data, &node); err != nil {
+		t.Fatal(err)
+	}
+	node["epoch"] = node["epoch"].(float64) + 1
+	node["incarnation"], node["latch"] = "nobody", "none"
+	data, _ := json.Marshal(node)
+	ask(t, c, zookeeper.Request{Kind: zookeeper.Set, Path: root + "/leader/epoch", Data: data, Version: r.Stat.Version})
+}
+
+func deleteLatch(t *testing.T, c zookeeper.Client, root string) {
+	names := ask(t, c, zookeeper.Request{Kind: zookeeper.Children, Path: root + "/leader/latch"}).Children
+	sort.Slice(names, func(i, j int) bool { return names[i][len(names[i])-10:] < names[j][len(names[j])-10:] })
+	ask(t, c, zookeeper.Request{Kind: zookeeper.Delete, Path: root + "/leader/latch/" + names[0], Version: -1})
+}
+
+// contains tells whether a write contains an operation of that kind.
+func contains(r zookeeper.Request, kind ha.OpKind) bool {
+	want := map[ha.OpKind]zookeeper.OpKind{ha.OpCreate: zookeeper.Create, ha.OpPut: zookeeper.Set, ha.OpDelete: zookeeper.Delete}[kind]
+	for _, op := range append([]zookeeper.Request{r}, r.Ops...) {
+		if op.Kind == want {
+			return true
+		}
+	}
+	return false
+}
+
+// logger writes to the test's log while the test runs.
+func logger(t *testing.T, process int64) *slog.Logger {
+	ctx, w := t.Context(), testWriter{t}
+	return slog.New(slog.NewTextHandler(writerFunc(func(b []byte) (int, error) {
+		if ctx.Err() == nil {
+			return w.Write(b)
+		}
+		return len(b), nil
+	}), &slog.HandlerOptions{Level: slog.LevelInfo})).With("process", process)
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
