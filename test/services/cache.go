@@ -41,7 +41,7 @@ func CacheDir() (string, error) {
 
 // Fetch fills the cache for all servers, so that no later start needs Maven or a network.
 func Fetch(ctx context.Context) error {
-	for _, s := range []*software{zooKeeperSoftware} {
+	for _, s := range []*software{zooKeeperSoftware, hdfsSoftware} {
 		if _, err := s.install(ctx); err != nil {
 			return err
 		}

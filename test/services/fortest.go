@@ -37,8 +37,33 @@ func ZooKeeperForTest(t testing.TB, o ZooKeeperOptions) *ZooKeeper {
 	return zk
 }
 
+// HDFSForTest starts a file system for one test, as ZooKeeperForTest does an ensemble.
+func HDFSForTest(t testing.TB, o HDFSOptions) *HDFS {
+	t.Helper()
+	skipShort(t)
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	h, err := StartHDFS(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+		saveLogs(t, h.processes())
+	})
+	return h
+}
+
 // Root is a path of the ensemble that no other test has: "/test-<name>-<random>". Nothing is created.
 func (z *ZooKeeper) Root(t testing.TB) string { return uniquePath(t) }
+
+// Root is a path of the file system that no other test has: "/test-<name>-<random>". Nothing is created.
+func (h *HDFS) Root(t testing.TB) string { return uniquePath(t) }
 
 func skipShort(t testing.TB) {
 	t.Helper()

@@ -47,10 +47,12 @@ type javaProgram struct {
 	dump string
 	// flags are those of the virtual machine besides the common ones.
 	flags []string
-	main  string
-	args  []string
-	env   []string
-	dir   string
+	// classPathEnd, if set, is a folder put after the jars.
+	classPathEnd string
+	main         string
+	args         []string
+	env          []string
+	dir          string
 }
 
 func (j javaProgram) command() *exec.Cmd {
@@ -62,7 +64,11 @@ func (j javaProgram) command() *exec.Cmd {
 		args = append(args, "-XX:SharedArchiveFile="+archive, "-Xshare:auto")
 	}
 	args = append(args, j.flags...)
-	args = append(args, "-cp", j.in.classPath, j.main)
+	classPath := j.in.classPath
+	if j.classPathEnd != "" {
+		classPath += string(os.PathListSeparator) + j.classPathEnd
+	}
+	args = append(args, "-cp", classPath, j.main)
 	cmd := exec.Command(j.in.java, append(args, j.args...)...)
 	cmd.Dir = j.dir
 	if j.env != nil {

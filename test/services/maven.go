@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -55,14 +54,12 @@ func copyDependencies(ctx context.Context, pom []byte, dir, lib string) error {
 }
 
 func runMaven(ctx context.Context, mvn string, args []string) error {
-	cmd := exec.CommandContext(ctx, mvn, args...)
+	cmd := exec.Command(mvn, args...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	// mvn is a script that may have a child; both are in one group.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
+	spawn := newSpawner()
+	defer spawn.close()
+	if err := spawn.run(ctx, cmd); err != nil {
 		return fmt.Errorf("maven: %w:\n%s", err, bytes.TrimSpace(output.Bytes()))
 	}
 	return nil

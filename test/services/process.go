@@ -84,7 +84,6 @@ func (p *Process) Start() error {
 	defer log.Close()
 	cmd := p.command()
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	fmt.Fprintf(log, "--- %s: %s\n", time.Now().Format(time.RFC3339Nano), strings.Join(cmd.Args, " "))
 	if err := p.spawn.start(cmd); err != nil {
 		return fmt.Errorf("services: start %s: %w", p.name, err)

@@ -25,6 +25,8 @@ type Shared struct {
 		// Each is started once; a failed start is not repeated for every test.
 		zooKeeper    *ZooKeeper
 		zooKeeperErr error
+		hdfs         *HDFS
+		hdfsErr      error
 	}
 }
 
@@ -46,6 +48,26 @@ func (s *Shared) ZooKeeper(t testing.TB) *ZooKeeper {
 	processes := s.mu.zooKeeper.processes()
 	t.Cleanup(func() { saveLogs(t, processes) })
 	return s.mu.zooKeeper
+}
+
+// HDFS is the package's file system, with two DataNodes.
+func (s *Shared) HDFS(t testing.TB) *HDFS {
+	t.Helper()
+	skipShort(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.hdfs == nil && s.mu.hdfsErr == nil {
+		s.mu.hdfsErr = s.startLocked(func(ctx context.Context, dir string) (err error) {
+			s.mu.hdfs, err = StartHDFS(ctx, HDFSOptions{Dir: filepath.Join(dir, "hdfs")})
+			return err
+		})
+	}
+	if s.mu.hdfsErr != nil {
+		t.Fatal(s.mu.hdfsErr)
+	}
+	processes := s.mu.hdfs.processes()
+	t.Cleanup(func() { saveLogs(t, processes) })
+	return s.mu.hdfs
 }
 
 // startLocked starts servers that live longer than the test that asks first; so its context must not be theirs.
@@ -70,11 +92,14 @@ func (s *Shared) Close() error {
 	if s.mu.zooKeeper != nil {
 		errs = append(errs, s.mu.zooKeeper.Close())
 	}
+	if s.mu.hdfs != nil {
+		errs = append(errs, s.mu.hdfs.Close())
+	}
 	if s.mu.dir != "" {
 		errs = append(errs, os.RemoveAll(s.mu.dir))
 	}
-	s.mu.dir, s.mu.zooKeeper = "", nil
-	s.mu.zooKeeperErr = errors.New("services: shared servers are closed")
+	closed := errors.New("services: shared servers are closed")
+	s.mu.dir, s.mu.zooKeeper, s.mu.zooKeeperErr, s.mu.hdfs, s.mu.hdfsErr = "", nil, closed, nil, closed
 	return errors.Join(errs...)
 }
 

@@ -1,9 +1,12 @@
 package services
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"os/exec"
 	"runtime"
+	"syscall"
 )
 
 var errSpawnerClosed = errors.New("services: closed: nothing can be started any more")
@@ -20,11 +23,11 @@ type spawner struct {
 
 func newSpawner() *spawner {
 	s := &spawner{requests: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{})}
-	go s.run()
+	go s.serve()
 	return s
 }
 
-func (s *spawner) run() {
+func (s *spawner) serve() {
 	// Never unlocked: the thread ends with the goroutine instead of going back to the scheduler.
 	runtime.LockOSThread()
 	defer close(s.ended)
@@ -38,8 +41,9 @@ func (s *spawner) run() {
 	}
 }
 
-// start is cmd.Start on the spawner's thread.
+// start is cmd.Start on the spawner's thread, for a child in a process group of its own.
 func (s *spawner) start(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	answer := make(chan error, 1)
 	select {
 	case s.requests <- func() { answer <- cmd.Start() }:
@@ -47,6 +51,19 @@ func (s *spawner) start(cmd *exec.Cmd) error {
 	case <-s.ended:
 		return errSpawnerClosed
 	}
+}
+
+// run starts a child and waits for its end, which comes by SIGKILL when ctx ends.
+func (s *spawner) run(ctx context.Context, cmd *exec.Cmd) error {
+	if err := s.start(cmd); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer stop()
+	if err := cmd.Wait(); err != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	return nil
 }
 
 // close ends the thread, and with it every child that is still alive. It must be called once.
