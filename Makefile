@@ -34,14 +34,14 @@ test: ## vet, then the unit and integration tests of all packages, on real ZooKe
 	@deploy/install-deps.sh test
 	$(GO) vet ./...
 	$(if $(wildcard test/services/cmd/services/*.go),$(GO) run ./test/services/cmd/services fetch)
-	$(GOTESTSUM) -timeout $(TEST_TIMEOUT) $(PACKAGES)
+	@$(GOTESTSUM) -timeout $(TEST_TIMEOUT) $(PACKAGES)
 
 test-short: ## the tests that need nothing but Go
-	$(GOTESTSUM) -short -timeout $(TEST_TIMEOUT) $(PACKAGES)
+	@$(GOTESTSUM) -short -timeout $(TEST_TIMEOUT) $(PACKAGES)
 
 race: ## the short tests under the race detector (needs a C compiler)
 	@deploy/install-deps.sh test
-	CGO_ENABLED=1 $(GOTESTSUM) -race -short -timeout $(TEST_TIMEOUT) $(PACKAGES)
+	@CGO_ENABLED=1 $(GOTESTSUM) -race -short -timeout $(TEST_TIMEOUT) $(PACKAGES)
 
 e2e: build ## the tests that start real processes, ZooKeeper and HDFS included
 	@deploy/install-deps.sh test
