@@ -98,8 +98,6 @@ func (c *coordinator) adopted(j *Job) {
 	}
 }
 
-func (c *coordinator) restored(p *thalwegv1.CheckpointPointer) { c.stats.RestoredId = p.Id }
-
 // advanceCheckpoint moves the checkpoint in progress on, or begins one that is wanted. whole: every subtask is there.
 func (j *Job) advanceCheckpoint(whole bool) {
 	if j.ck.cur == nil {
@@ -110,10 +108,6 @@ func (j *Job) advanceCheckpoint(whole bool) {
 	}
 	c := j.ck.cur
 	if c.phase != registering {
-		if j.at.Now >= c.deadline {
-			j.abortCheckpoint(fmt.Sprintf("checkpoint %d did not complete within %v", c.id, j.ck.o.timeout), true)
-			return
-		}
 		j.wake(c.deadline)
 	}
 	switch {
@@ -123,6 +117,13 @@ func (j *Job) advanceCheckpoint(whole bool) {
 	case c.phase == stored && j.mayWrite():
 		c.phase = registering
 		j.submit(writePointer, Write{Pointer: c.pointer})
+	}
+}
+
+// expireCheckpoint gives up one that takes too long. A pointer write that has been sent is awaited, however long it takes.
+func (j *Job) expireCheckpoint() {
+	if c := j.ck.cur; c != nil && c.phase != registering && j.at.Now >= c.deadline {
+		j.abortCheckpoint(fmt.Sprintf("checkpoint %d did not complete within %v", c.id, j.ck.o.timeout), true)
 	}
 }
 
@@ -181,6 +182,7 @@ func (j *Job) counterApplied(id int64) {
 		return
 	}
 	c.id, c.phase = id, collecting
+	c.started, c.deadline = j.at, j.at.Now+j.ck.o.timeout
 	if f := j.assess(); j.status != running || f.verdict != whole {
 		j.abortCheckpoint(fmt.Sprintf("checkpoint %d was not triggered: %s", id, orElse(f.cause, "the job is "+name(j.status))), false)
 		return
@@ -378,13 +380,13 @@ func (j *Job) abortCheckpoint(why string, counts bool) {
 	c := j.ck.cur
 	j.ck.cur = nil
 	j.ck.sweep = true
-	s := j.ck.stats
-	s.Failed++
-	s.InProgress = 0
-	s.LastFailure = why
-	j.notice("warn", why)
-	j.out.Changed = true
-	if c.id != 0 {
+	if c.id != 0 { // else it never began
+		s := j.ck.stats
+		s.Failed++
+		s.InProgress = 0
+		s.LastFailure = why
+		j.notice("warn", why)
+		j.out.Changed = true
 		for _, inc := range j.incarnations() {
 			j.sendAbort(inc, c.id)
 		}
@@ -397,7 +399,7 @@ func (j *Job) abortCheckpoint(why string, counts bool) {
 	if j.ck.o.enabled {
 		j.ck.retry = j.at.Now + min(finalRetry, j.ck.o.interval)
 	}
-	if counts && j.ck.o.tolerable >= 0 {
+	if counts && c.id != 0 && j.ck.o.tolerable >= 0 { // without an id it is the metadata store that failed
 		j.ck.failures++
 		j.ck.exceeded = j.ck.failures > j.ck.o.tolerable
 	}

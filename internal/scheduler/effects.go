@@ -33,7 +33,8 @@ type Effects struct {
 	Changed bool
 	// SlotsChanged: SlotUse or WantsSlots is not what it was.
 	SlotsChanged bool
-	// Done: the job has ended and nothing of it is left but its result. The Job takes no further events.
+	// Done: the job has ended and nothing of it is left but its result. From now on the Job only sends Release to whoever
+	// registers with something of it.
 	Done bool
 	// Wake is when the job wants a Wakeup, whatever happened before; 0: never. It replaces what earlier steps said.
 	Wake time.Duration

@@ -70,9 +70,7 @@ func (j *Job) deploy(replaced job.Generation) {
 	}
 	j.notice("info", fmt.Sprintf("generation %v starts from %s", j.rec.generation(), restorePoint(j.rec.execution.Restored)))
 	j.ck.restart(j)
-	if p := j.pointer(j.rec.execution.Restored); p != nil {
-		j.ck.restored(p)
-	}
+	j.ck.stats.RestoredId = j.rec.execution.Restored
 	j.restart = restart{}
 	j.become(running)
 	for _, inc := range j.registered() {

@@ -21,7 +21,7 @@ type Job struct {
 	since  Instant // of the status
 	early  []JobEvent
 	loadAt time.Duration // when to ask for the records again
-	done   bool
+	done   bool // all that is left to do is to tell taskmanagers that still have something of it
 
 	rec   records
 	write writer
@@ -85,8 +85,8 @@ func (j *Job) Status() thalwegv1.JobStatus { return j.status }
 // Step takes one event and returns what must be done.
 func (j *Job) Step(at Instant, ev JobEvent) Effects {
 	j.at, j.out = at, Effects{}
+	j.take(ev)
 	if !j.done {
-		j.take(ev)
 		j.advance()
 	}
 	if j.out.EndTerm != "" {

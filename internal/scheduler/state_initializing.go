@@ -62,9 +62,7 @@ func (j *Job) loaded(ev Loaded) {
 	case j.rec.generation().IsZero():
 		j.become(created)
 	default:
-		if p := j.rec.newest(); p != nil {
-			j.ck.restored(p)
-		}
+		j.ck.stats.RestoredId = j.rec.execution.Restored
 		j.become(reconciling)
 	}
 	early := j.early

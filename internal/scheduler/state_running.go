@@ -13,6 +13,7 @@ func (j *Job) advanceRunning() {
 	if j.cancelIfAsked() {
 		return
 	}
+	j.expireCheckpoint()
 	f := j.assess()
 	switch f.verdict {
 	case whole:

@@ -23,6 +23,7 @@ type Term struct {
 	wakes    map[string]time.Duration
 	sessWake time.Duration
 	listed   bool
+	early    []Event // of sessions, while not all jobs of the store are known
 	unknown  map[string]bool // jobs that taskmanagers run and the store does not know; said once each
 	ended    bool
 }
@@ -50,14 +51,15 @@ func (t *Term) Step(at Instant, ev Event) TermEffects {
 	switch ev := ev.(type) {
 	case JobFound:
 		t.found(ev.Job)
-	case JobsListed:
-		t.listed = true
+	case JobForgotten:
+		delete(t.jobs, ev.Job)
+		delete(t.wakes, ev.Job)
 	case ForJob:
 		if j := t.jobs[ev.Job]; j != nil {
 			t.step(j, ev.Event)
 		}
 	}
-	t.stepSessions(ev)
+	t.stepEarly(ev)
 	t.wakeJobs()
 	if t.out.EndTerm != "" {
 		t.ended = true
@@ -108,11 +110,30 @@ func (t *Term) found(id string) {
 	t.jobs[id] = j
 	t.take(j, e)
 	t.step(j, ClusterChanged{t.cluster(j)})
-	for _, r := range t.sessions.live() {
-		// What it reported when it registered may be old by now, but it is what its session began with; a job that is found
-		// after a taskmanager registered is one just submitted, of which nothing runs, or one whose tasks were reported then.
+	for _, r := range t.sessions.live() { // the job has just been submitted: nothing of it can have been reported
 		t.step(j, t.up(j, r.r))
 	}
+}
+
+// stepEarly keeps what taskmanagers say until every job in the store is known, so that no job misses a report.
+func (t *Term) stepEarly(ev Event) {
+	switch ev.(type) {
+	case JobsListed:
+		t.listed = true
+		early := t.early
+		t.early = nil
+		for _, ev := range early {
+			if t.out.EndTerm == "" {
+				t.stepSessions(ev)
+			}
+		}
+	case Received, Closed:
+		if !t.listed {
+			t.early = append(t.early, ev)
+			return
+		}
+	}
+	t.stepSessions(ev)
 }
 
 func (t *Term) stepSessions(ev Event) {

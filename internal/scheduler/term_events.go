@@ -25,8 +25,10 @@ type (
 	}
 	// JobFound: the store has a job with this id, found at the start of the term or just submitted. Found twice is found once.
 	JobFound struct{ Job string }
-	// JobsListed: all jobs that were in the store when the term began have been found.
+	// JobsListed: all jobs that were in the store when the term began have been found. Taskmanagers are not heard before.
 	JobsListed struct{}
+	// JobForgotten: the job's result has expired and is gone from the store.
+	JobForgotten struct{ Job string }
 	// ForJob hands an event to one job: the answers to its effects, and clients' requests. An unknown job ignores it.
 	ForJob struct {
 		Job   string
@@ -36,12 +38,13 @@ type (
 	Tick struct{}
 )
 
-func (Received) event()   {}
-func (Closed) event()     {}
-func (JobFound) event()   {}
-func (JobsListed) event() {}
-func (ForJob) event()     {}
-func (Tick) event()       {}
+func (Received) event()     {}
+func (Closed) event()       {}
+func (JobFound) event()     {}
+func (JobsListed) event()   {}
+func (JobForgotten) event() {}
+func (ForJob) event()       {}
+func (Tick) event()         {}
 
 // TermEffects is what must be done after one step of a Term, under the same rule as Effects.
 type TermEffects struct {
