@@ -42,6 +42,9 @@ func runScripts(t *testing.T, dir string, start func() func(command string, args
 					}
 				}
 				text := strings.Join(got, "\n")
+				if text == "" {
+					text = "(nothing)"
+				}
 				if !*rewrite && text != want {
 					t.Errorf("%s: block %d:\n%s\n---- want\n%s\n---- have\n%s", file, i+1, head, want, text)
 				}
