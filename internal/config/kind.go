@@ -22,8 +22,8 @@ type Size int64
 
 func (s Size) String() string { return sizes.format(s) }
 
-// Unlimited is the count written as "unlimited" (or Flink's "infinite").
-const Unlimited = math.MaxInt
+// Unlimited is the count written as "unlimited", or as Flink's "infinite" and -1.
+const Unlimited = -1
 
 var (
 	texts     = kind[string]{name: "text", parse: func(s string) (string, error) { return s, nil }, format: func(s string) string { return s }}
@@ -74,11 +74,11 @@ func parseCount(s string) (int, error) {
 	case "unlimited", "infinite":
 		return Unlimited, nil
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n >= math.MaxInt || n < math.MinInt {
+	n, err := strconv.Atoi(s)
+	if err != nil {
 		return 0, fmt.Errorf("is not a whole number")
 	}
-	return int(n), nil
+	return n, nil
 }
 
 func formatCount(n int) string {

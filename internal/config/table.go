@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -205,7 +206,7 @@ var (
 		Key:     "execution.checkpointing.tolerable-failed-checkpoints",
 		Job:     true,
 		Default: Unlimited,
-		Check:   between(0, Unlimited),
+		Check:   orUnlimited(0),
 		Doc:     "How many checkpoints may fail one after the other before the job counts as failed and restarts.",
 	})
 	RetainedCheckpoints = define(checkpoints, counts, spec[int]{
@@ -269,15 +270,8 @@ var (
 		Check:   positive[time.Duration],
 		Doc:     "Time without a failure after which the next one counts as the first again.",
 	})
-	ExponentialDelayAttempts = define(restarts, counts, spec[int]{
-		Key:     "restart-strategy.exponential-delay.attempts-before-reset-backoff",
-		Job:     true,
-		Default: Unlimited,
-		Check:   between(0, Unlimited),
-		Doc:     "How many restarts, without such a time in between, before the job has failed.",
-	})
 	FixedDelayAttempts = define(restarts, counts, spec[int]{
-		Key: "restart-strategy.fixed-delay.attempts", Job: true, Default: 1, Check: between(0, Unlimited),
+		Key: "restart-strategy.fixed-delay.attempts", Job: true, Default: 1, Check: orUnlimited(1),
 		Doc: "How many restarts before the job has failed.",
 	})
 	FixedDelay = define(restarts, durations, spec[time.Duration]{
@@ -320,10 +314,14 @@ func absolute(s string) error {
 func positive[T ~int | ~int64](n T) error { return require(n > 0, "is not more than 0") }
 
 func between(low, high int) func(int) error {
-	if high == Unlimited {
-		return func(n int) error { return require(n >= low, "is less than %d", low) }
-	}
 	return func(n int) error { return require(n >= low && n <= high, "is not between %d and %d", low, high) }
+}
+
+// orUnlimited is at least low, and fits where counts are 32 bits wide.
+func orUnlimited(low int) func(int) error {
+	return func(n int) error {
+		return require(n == Unlimited || n >= low && n <= math.MaxInt32, "is neither between %d and %d nor unlimited", low, math.MaxInt32)
+	}
 }
 
 func atMost[T ~int | ~int64](high T, shown string) func(T) error {

@@ -51,6 +51,22 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+func TestCounts(t *testing.T) {
+	for text, want := range map[string]int{"0": 0, "12": 12, "-1": Unlimited, "unlimited": Unlimited, "Infinite": Unlimited} {
+		if got, err := counts.parse(text); err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "1.5", "0x10", "1 000", "99999999999999999999"} {
+		if got, err := counts.parse(text); err == nil {
+			t.Errorf("%q: %d, want an error", text, got)
+		}
+	}
+	if got := counts.format(Unlimited); got != "unlimited" {
+		t.Errorf("unlimited is written %q", got)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	for key, want := range map[string]string{
 		"heartbeat.intervall":           "heartbeat.interval",

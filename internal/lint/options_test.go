@@ -11,10 +11,7 @@ import (
 )
 
 // pending are options whose reader is being written. It is empty when the work is done.
-var pending = []string{
-	"HighAvailability", "LocalDir", "ZooKeeperQuorum", "ZooKeeperRoot", "ZooKeeperSessionTimeout", "ZooKeeperConnectionTimeout", "TolerateSuspended",
-	"BufferTimeout", "InlineThreshold", "ExponentialDelayAttempts",
-}
+var pending = []string{"BufferTimeout", "InlineThreshold"}
 
 // TestEveryOptionIsRead: an option of internal/config that no program reads would be a promise that nobody keeps.
 func TestEveryOptionIsRead(t *testing.T) {
