@@ -24,7 +24,7 @@ type Config struct {
 	Root              string        // default /thalweg
 	ClusterID         string        // default /default
 	SessionTimeout    time.Duration // default 10 s; the servers may clamp it
-	ConnectionTimeout time.Duration // default 5 s: how long Discover waits for a connection before it says that there is none
+	ConnectionTimeout time.Duration // default 1 s: how long connecting to one server may take before the next one is tried
 	RequestTimeout    time.Duration // default two thirds of the session timeout
 	EndOnSuspended    bool          // the opposite of tolerate-suspended-connections, so that the default is zero
 	ACL               string        // open (default); creator is refused
@@ -36,7 +36,7 @@ func (c Config) withDefaults() (Config, paths, error) {
 	c.Root = cmp.Or(c.Root, "/thalweg")
 	c.ClusterID = cmp.Or(c.ClusterID, "/default")
 	c.SessionTimeout = cmp.Or(c.SessionTimeout, 10*time.Second)
-	c.ConnectionTimeout = cmp.Or(c.ConnectionTimeout, 5*time.Second)
+	c.ConnectionTimeout = cmp.Or(c.ConnectionTimeout, time.Second)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, c.SessionTimeout*2/3)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

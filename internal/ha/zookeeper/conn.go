@@ -41,7 +41,7 @@ type armKey struct {
 
 // dial starts a client. The library connects in the background.
 func dial(c Config, servers []string, listener func(Event)) (Client, error) {
-	x := &conn{hosts: newHosts(servers), wire: &wire{}, timeout: c.RequestTimeout, log: c.Logger, closed: make(chan struct{}), tell: listener}
+	x := &conn{hosts: newHosts(servers), wire: &wire{limit: c.ConnectionTimeout}, timeout: c.RequestTimeout, log: c.Logger, closed: make(chan struct{}), tell: listener}
 	x.mu.fired, x.mu.armed = map[armKey]uint64{}, map[armKey]bool{}
 	var err error
 	x.zk, _, err = zk.Connect(servers, c.SessionTimeout,

@@ -97,9 +97,9 @@ func (d *discovery) look(ctx context.Context) time.Duration {
 	return d.cfg.SessionTimeout
 }
 
-// unreachable tells that the ensemble cannot be asked: at once if it could be before, else after the connection timeout.
+// unreachable tells that the ensemble cannot be asked: at once if it could be before, else when two servers had their time.
 func (d *discovery) unreachable(err error) {
-	if !d.said && time.Since(d.started) < d.cfg.ConnectionTimeout {
+	if !d.said && time.Since(d.started) < 2*d.cfg.ConnectionTimeout {
 		return
 	}
 	if st := d.client.Status(); st.Err != nil {

@@ -9,6 +9,8 @@ import (
 
 // wire is what the connections of one client have shown, beyond what the library tells.
 type wire struct {
+	limit time.Duration // of a dial; the library's own is fixed at one second
+
 	mu       sync.Mutex
 	session  int64
 	timeout  time.Duration // negotiated
@@ -30,8 +32,8 @@ func (w *wire) handshakeLimit() time.Duration {
 }
 
 // dial makes the library's connections. It closes the one before: after an expiry the library leaves it open.
-func (w *wire) dial(network, address string, timeout time.Duration) (net.Conn, error) {
-	c, err := net.DialTimeout(network, address, timeout)
+func (w *wire) dial(network, address string, _ time.Duration) (net.Conn, error) {
+	c, err := net.DialTimeout(network, address, w.limit)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.current != nil {
