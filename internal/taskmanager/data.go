@@ -9,7 +9,7 @@ import (
 	"time"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
-	"github.com/thalweg-io/thalweg/internal/worker"
+	"github.com/thalweg-io/thalweg/internal/worker/wire"
 )
 
 const (
@@ -84,14 +84,14 @@ func (d *dataListener) hand(conn *net.TCPConn) {
 	defer conn.Close() // the worker has a descriptor of its own
 	conn.SetDeadline(time.Now().Add(helloTimeout))
 	hello := new(thalwegv1.DataHello)
-	if err := worker.ReadFrame(conn, hello, worker.MaxHello); err != nil {
+	if err := wire.ReadFrame(conn, hello, wire.MaxHello); err != nil {
 		d.log.Warn("a data connection without a hello", "from", conn.RemoteAddr(), "error", err)
 		return
 	}
 	if err := d.pass(conn, hello); err != nil {
 		d.log.Warn("refused a data connection", "from", conn.RemoteAddr(), "job", hello.Job, "error", err)
 		conn.SetDeadline(time.Now().Add(helloTimeout))
-		worker.WriteFrame(conn, &thalwegv1.DataWelcome{Error: err.Error()})
+		wire.WriteFrame(conn, &thalwegv1.DataWelcome{Error: err.Error()})
 	}
 }
 
@@ -115,7 +115,7 @@ func (d *dataListener) pass(conn *net.TCPConn, hello *thalwegv1.DataHello) error
 		select {
 		case <-p.ready:
 			conn.SetDeadline(time.Time{})
-			return worker.PassConn(p.passing, conn, hello)
+			return wire.PassConn(p.passing, conn, hello)
 		case <-p.exited:
 			select {
 			case <-changed:

@@ -21,7 +21,7 @@ import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/queue"
 	"github.com/thalweg-io/thalweg/internal/taskmanager/core"
-	"github.com/thalweg-io/thalweg/internal/worker"
+	"github.com/thalweg-io/thalweg/internal/worker/wire"
 )
 
 const (
@@ -147,8 +147,8 @@ func (p *process) serve(d *thalwegv1.Deploy) error {
 // session speaks with a worker that has started, until its end of the socket is closed.
 func (p *process) session(control *net.UnixConn, d *thalwegv1.Deploy) error {
 	conf := maps.Clone(d.Configuration)
-	if err := worker.WriteFrame(control, &thalwegv1.ToWorker{Message: &thalwegv1.ToWorker_Start{Start: &thalwegv1.WorkerStart{
-		ProtocolVersion: worker.ProtocolVersion, Job: p.job, Taskmanager: p.t.c.ID, Incarnation: p.t.incarnation,
+	if err := wire.WriteFrame(control, &thalwegv1.ToWorker{Message: &thalwegv1.ToWorker_Start{Start: &thalwegv1.WorkerStart{
+		ProtocolVersion: wire.ProtocolVersion, Job: p.job, Taskmanager: p.t.c.ID, Incarnation: p.t.incarnation,
 		Fingerprint: d.Stored.Graph.Fingerprint, Configuration: conf, Slots: int32(p.t.c.Slots),
 		HeartbeatIntervalMs: p.t.c.HeartbeatInterval.Milliseconds(), HeartbeatTimeoutMs: p.t.c.HeartbeatTimeout.Milliseconds(),
 		LeaderlessTimeoutMs: p.t.c.LeaderlessTimeout.Milliseconds(), TemporaryDirectory: ".",
@@ -157,7 +157,7 @@ func (p *process) session(control *net.UnixConn, d *thalwegv1.Deploy) error {
 	}
 	control.SetReadDeadline(time.Now().Add(p.t.c.WorkerStartTimeout))
 	first := new(thalwegv1.FromWorker)
-	if err := worker.ReadFrame(control, first, 1<<20); err != nil {
+	if err := wire.ReadFrame(control, first, 1<<20); err != nil {
 		if os.IsTimeout(err) {
 			p.kill(fmt.Sprintf("the job's binary did not call flow.Main within %v", p.t.c.WorkerStartTimeout))
 		}
@@ -167,8 +167,8 @@ func (p *process) session(control *net.UnixConn, d *thalwegv1.Deploy) error {
 		p.kill(f.Error)
 		return nil
 	}
-	if v := first.GetReady().GetProtocolVersion(); v != worker.ProtocolVersion && v != worker.ProtocolVersion-1 {
-		err := fmt.Errorf("the job's binary speaks worker protocol %d, this taskmanager %d and %d: build it with a runtime of this version", v, worker.ProtocolVersion-1, worker.ProtocolVersion)
+	if v := first.GetReady().GetProtocolVersion(); v != wire.ProtocolVersion && v != wire.ProtocolVersion-1 {
+		err := fmt.Errorf("the job's binary speaks worker protocol %d, this taskmanager %d and %d: build it with a runtime of this version", v, wire.ProtocolVersion-1, wire.ProtocolVersion)
 		p.kill(err.Error())
 		return err
 	}
@@ -178,7 +178,7 @@ func (p *process) session(control *net.UnixConn, d *thalwegv1.Deploy) error {
 	go p.write(control)
 	for {
 		m := new(thalwegv1.FromWorker)
-		if err := worker.ReadFrame(control, m, 64<<20); err != nil {
+		if err := wire.ReadFrame(control, m, 64<<20); err != nil {
 			return nil
 		}
 		if f := m.GetFailed(); f != nil {
@@ -193,7 +193,7 @@ func (p *process) write(control *net.UnixConn) {
 	for range p.out.Ready() {
 		items, ok := p.out.Drain()
 		for _, m := range items {
-			if worker.WriteFrame(control, m) != nil {
+			if wire.WriteFrame(control, m) != nil {
 				return
 			}
 		}

@@ -1,4 +1,4 @@
-package worker
+package wire
 
 import (
 	"fmt"
@@ -11,11 +11,8 @@ import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 )
 
-// maxHello bounds a DataHello, which comes from whoever can reach the data port.
-const maxHello = 4 << 10
-
-// MaxHello is the longest DataHello, in bytes, that either side of a data connection accepts.
-const MaxHello = maxHello
+// MaxHello bounds a DataHello, in bytes: it comes from whoever can reach the data port.
+const MaxHello = 4 << 10
 
 // PassConn sends an accepted data connection and the hello that was read from it to the process at the other end of via, which
 // is a SOCK_SEQPACKET pair: one message, one descriptor. The caller closes its own conn afterwards.
@@ -40,7 +37,7 @@ func PassConn(via *net.UnixConn, conn *net.TCPConn, hello *thalwegv1.DataHello) 
 
 // ReceiveConn is the other end of PassConn. It blocks until a connection comes or via is closed.
 func ReceiveConn(via *net.UnixConn) (net.Conn, *thalwegv1.DataHello, error) {
-	b := make([]byte, maxHello)
+	b := make([]byte, MaxHello)
 	oob := make([]byte, syscall.CmsgSpace(4))
 	n, oobn, _, _, err := via.ReadMsgUnix(b, oob)
 	if err != nil {

@@ -1,4 +1,6 @@
-package worker
+// Package wire is how a taskmanager and its workers speak: framed messages on an inherited socket, and data connections that
+// are handed over as descriptors. Both sides link it; it knows nothing of what the messages mean.
+package wire
 
 import (
 	"encoding/binary"
@@ -8,8 +10,17 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxFrame bounds a control message. The largest is a deploy: a graph, its arguments and a placement.
-const maxFrame = 64 << 20
+// ProtocolVersion of the session between a taskmanager and a worker. Each side accepts its own and the one before.
+const ProtocolVersion = 1
+
+// The descriptors that a worker inherits.
+const (
+	ControlDescriptor = 3
+	PassingDescriptor = 4
+)
+
+// MaxFrame bounds a control message, in bytes. The largest is a deploy: a graph, its arguments and a placement.
+const MaxFrame = 64 << 20
 
 // WriteFrame writes one message as a 4-byte big-endian length and its bytes, in one Write.
 func WriteFrame(w io.Writer, m proto.Message) error {
@@ -17,8 +28,8 @@ func WriteFrame(w io.Writer, m proto.Message) error {
 	if err != nil {
 		return fmt.Errorf("encode %T: %w", m, err)
 	}
-	if len(b)-4 > maxFrame {
-		return fmt.Errorf("encode %T: %d bytes, more than the %d that a frame may have", m, len(b)-4, maxFrame)
+	if len(b)-4 > MaxFrame {
+		return fmt.Errorf("encode %T: %d bytes, more than the %d that a frame may have", m, len(b)-4, MaxFrame)
 	}
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
 	_, err = w.Write(b)
@@ -33,8 +44,8 @@ func ReadFrame(r io.Reader, m proto.Message, limit int) error {
 		return err
 	}
 	n := binary.BigEndian.Uint32(head[:])
-	if int64(n) > int64(min(limit, maxFrame)) {
-		return fmt.Errorf("read %T: a frame of %d bytes, more than the %d allowed", m, n, min(limit, maxFrame))
+	if int64(n) > int64(min(limit, MaxFrame)) {
+		return fmt.Errorf("read %T: a frame of %d bytes, more than the %d allowed", m, n, min(limit, MaxFrame))
 	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(r, b); err != nil {
