@@ -59,6 +59,36 @@ func HDFSForTest(t testing.TB, o HDFSOptions) *HDFS {
 	return h
 }
 
+// ProxyForTest makes a proxy that ends with the test.
+func ProxyForTest(t testing.TB, target string) *Proxy {
+	t.Helper()
+	p, err := NewProxy(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// NetworkForTest makes a network to the ensemble that ends with the test.
+func (z *ZooKeeper) NetworkForTest(t testing.TB) *ZooKeeperNetwork {
+	t.Helper()
+	n, err := z.Network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
 // Root is a path of the ensemble that no other test has: "/test-<name>-<random>". Nothing is created.
 func (z *ZooKeeper) Root(t testing.TB) string { return uniquePath(t) }
 
