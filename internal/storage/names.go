@@ -61,9 +61,14 @@ const unfinishedSuffix = ".unfinished"
 
 // UnfinishedName returns a fresh name, in name's directory, under which an implementation may write name until it is whole.
 func UnfinishedName(name string) string {
+	return Join(Dir(name), "."+Base(name)+"."+uniqueID()+unfinishedSuffix)
+}
+
+// uniqueID returns 16 random hex digits.
+func uniqueID() string {
 	var id [8]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
-	return Join(Dir(name), "."+Base(name)+"."+hex.EncodeToString(id[:])+unfinishedSuffix)
+	return hex.EncodeToString(id[:])
 }
 
 // Unfinished says whether base, the last element of a name, was made by UnfinishedName.

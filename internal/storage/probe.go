@@ -20,7 +20,7 @@ func Probe(ctx context.Context, fs FileSystem, dir string) error {
 	if err := fs.MkdirAll(ctx, dir); err != nil {
 		return probeError(fs, dir, "make the directory", err)
 	}
-	name := Join(dir, "probe-"+Base(UnfinishedName("x"))[len(".x."):])
+	name := Join(dir, "probe-"+uniqueID())
 	want := []byte("thalweg probes whether it can write here; this file may be deleted\n")
 	if err := writeOnce(ctx, fs, name, want); err != nil {
 		return probeError(fs, dir, "write a file", err)

@@ -76,7 +76,7 @@ type Writer interface {
 	Abort() error
 }
 
-// A Reader reads one file as it was when it was opened. It belongs to one goroutine at a time, but for ReadAt, which may be called from
+// A Reader reads one file. A file that is renamed or removed while it is open may fail to read; its content never changes. It belongs to one goroutine at a time, but for ReadAt, which may be called from
 // several and does not move the offset of Read and Seek.
 type Reader interface {
 	io.ReadCloser

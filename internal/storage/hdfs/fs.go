@@ -6,7 +6,7 @@
 // It never resumes, appends to, or repairs a file: HDFS through Go has neither hsync nor pipeline recovery nor lease recovery, so a file is
 // written in one go, and any error means that it failed.
 //
-// Reading path: fs.go (calls and retries), client.go (one connection and its use), conn.go (deadlines, the rename that does not overwrite),
+// Reading path: fs.go (calls and retries), client.go (one connection and its use), pool.go, conn.go (deadlines, the rename that does not overwrite),
 // writer.go, reader.go, conf.go, errors.go.
 //
 // Not obvious:

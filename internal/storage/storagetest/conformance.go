@@ -39,7 +39,7 @@ type Target struct {
 type Server interface {
 	Stall()  // connections stay open and are accepted; no byte passes, in either direction
 	Cut()    // connections are reset; new ones are refused
-	Resume() // ends Stall and Cut; what was stalled is lost
+	Resume() // ends Stall and Cut; what was stalled arrives late, or is lost
 }
 
 // Conformance runs the suite. open is called for each case, from several goroutines, and registers its own clean-up.
