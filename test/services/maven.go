@@ -21,6 +21,9 @@ const (
 	mavenAttempts = 4
 )
 
+// mavenPause is the time after a failed attempt. Tests have none.
+var mavenPause = func(attempt int) time.Duration { return time.Duration(attempt*attempt) * time.Second }
+
 // ErrNoJava and ErrNoMaven mark an error that installing a package cures.
 var (
 	ErrNoJava  = errors.New("java not found")
@@ -47,8 +50,9 @@ func copyDependencies(ctx context.Context, pom []byte, dir, lib string) error {
 			return err
 		}
 		select {
-		case <-time.After(time.Duration(attempt*attempt) * time.Second):
+		case <-time.After(mavenPause(attempt)):
 		case <-ctx.Done():
+			return err
 		}
 	}
 }

@@ -2,7 +2,6 @@ package services
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -168,7 +167,6 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if slices.Contains(pids, 0) || len(pids) != 3 {
 		t.Fatalf("process ids are %v", pids)
 	}
-	locks := ensemble.ports.files
 	if err := ensemble.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -177,10 +175,13 @@ func TestCloseLeavesNothing(t *testing.T) {
 			t.Errorf("process group %d after Close: %v, want %v", pid, err, syscall.ESRCH)
 		}
 	}
-	for _, lock := range locks {
-		if _, err := os.Stat(lock.Name()); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s after Close: %v, want none", lock.Name(), err)
+	for i := range ensemble.ports.ports {
+		lock := lockPort(ensemble.ports.Port(i))
+		if lock == nil {
+			t.Errorf("port %d is still taken after Close", ensemble.ports.Port(i))
+			continue
 		}
+		lock.Close()
 	}
 	if err := ensemble.Node(0).Start(); !errors.Is(err, errSpawnerClosed) {
 		t.Errorf("Start after Close: %v, want %v", err, errSpawnerClosed)
