@@ -53,6 +53,9 @@ func (j *Job) advanceRestarting() {
 	if j.cancelIfAsked() {
 		return
 	}
+	if o := j.write.outstanding; o != nil && (o.kind == writeGeneration || o.kind == writeIntent) {
+		return // it may have been applied: whoever comes back now comes too late
+	}
 	r := &j.restart
 	f := j.assess()
 	if r.lost && f.verdict == whole {
