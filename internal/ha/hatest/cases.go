@@ -32,6 +32,7 @@ var cases = []testCase{
 	{"what is too large or ill-named is refused before it is sent", nil, refusedEarly},
 	{"writes of many paths at once", nil, concurrentWrites},
 	{"settle after a lost reply", []Capability{CanLoseReply}, lostReplies},
+	{"settle after a lost request", []Capability{CanLoseReply}, lostRequests},
 	{"the session expires", []Capability{CanExpire}, expiry},
 	{"a suspension is tolerated", []Capability{CanCut}, suspensionTolerated},
 	{"a suspension that is not tolerated ends the term", []Capability{CanCut}, suspensionEnds},
@@ -398,6 +399,37 @@ func lostReplies(r *run) {
 	r.alive(next)
 	a.LoseReply(ha.OpCreate) // of the next latch
 	next.Resign()
+	r.alive(r.lead(a))
+}
+
+func lostRequests(r *run) {
+	a := r.contend("a", Options{})
+	h := r.lead(a)
+	ctx := r.ctx()
+	r.must(h.Settle(ctx, ha.Create("x", []byte("0")), ha.Create("gone", nil), ha.Create("t/u/v", nil)))
+	a.LoseRequest(ha.OpCreate)
+	r.wantErr(h.Apply(ctx, ha.Create("apply", nil)), ha.ErrUnknown)
+	r.missing(h, "apply")
+	a.LoseRequest(ha.OpCreate)
+	r.must(h.Settle(ctx, ha.Create("made", []byte("m"))))
+	r.value(h, "made", "m", 0)
+	a.LoseRequest(ha.OpPut)
+	r.must(h.Settle(ctx, ha.Put("x", []byte("1"), 0)))
+	r.value(h, "x", "1", 1)
+	a.LoseRequest(ha.OpDelete)
+	r.must(h.Settle(ctx, ha.Delete("gone")))
+	r.missing(h, "gone")
+	a.LoseRequest(ha.OpDelete)
+	r.must(h.DeleteTree(ctx, "t"))
+	r.list(h, "t", "")
+	a.LoseRequest(ha.OpCreate)
+	r.must(h.Publish(ctx))
+	a.LoseRequest(ha.OpPut)
+	r.wantErr(h.Settle(ctx, ha.Put("x", []byte("2"), 7)), ha.ErrConflict) // known in the end
+	r.value(h, "x", "1", 1)
+	r.alive(h)
+	a.LoseRequest(ha.OpPut) // of the next grant
+	h.Resign()
 	r.alive(r.lead(a))
 }
 

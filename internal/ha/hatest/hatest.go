@@ -74,34 +74,31 @@ type Process struct {
 
 	// LoseReply loses the reply to the next write that contains an operation of that kind, after its commit.
 	LoseReply func(kind ha.OpKind)
+
+	// LoseRequest loses the next such write before its commit; the process cannot tell the two apart.
+	LoseRequest func(kind ha.OpKind)
 }
 
-// Run runs every case.
+// Run runs every case that the kind can have, each as a subtest, and lists the others. A case that the kind cannot have is no
+// subtest, so that nothing which did not run is counted as passed.
 func Run(t *testing.T, k Kind) {
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			for _, need := range c.needs {
-				if why, lacks := k.Lacks[need]; lacks {
-					t.Logf("NOT APPLICABLE to %s: it cannot %s: %s", k.Name, need, why)
-					return
-				}
-			}
-			c.run(&run{T: t, cluster: k.New(t)})
-		})
+		if why := k.lacks(c); why != "" {
+			t.Logf("not applicable to %s: %q: %s", k.Name, c.name, why)
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { c.run(&run{T: t, cluster: k.New(t)}) })
 	}
 }
 
-// Cases lists the suite with what each case needs.
-func Cases() []string {
-	var all []string
-	for _, c := range cases {
-		line := c.name
-		for _, n := range c.needs {
-			line += " (needs: " + string(n) + ")"
+// lacks says why the kind cannot have the case, or nothing.
+func (k Kind) lacks(c testCase) string {
+	for _, need := range c.needs {
+		if why, lacks := k.Lacks[need]; lacks {
+			return fmt.Sprintf("it cannot %s: %s", need, why)
 		}
-		all = append(all, line)
 	}
-	return all
+	return ""
 }
 
 type testCase struct {

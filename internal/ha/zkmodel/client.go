@@ -28,7 +28,8 @@ type Client struct {
 		asked     uint64
 		cut       bool                         // no connection can be made
 		silent    bool                         // nothing is answered, nothing is noticed: a hung ensemble
-		lose      func(zookeeper.Request) bool // the reply to the first match is lost, after the commit
+		lose      func(zookeeper.Request) bool // the first match is lost
+		reply     bool                         // only the reply to it, after the commit
 	}
 }
 
@@ -67,10 +68,15 @@ func (c *Client) Silence(silent bool) {
 }
 
 // LoseReply lets the first request that matches be performed, loses its reply and breaks the connection.
-func (c *Client) LoseReply(match func(zookeeper.Request) bool) {
+func (c *Client) LoseReply(match func(zookeeper.Request) bool) { c.lose(match, true) }
+
+// LoseRequest loses the first request that matches and breaks the connection.
+func (c *Client) LoseRequest(match func(zookeeper.Request) bool) { c.lose(match, false) }
+
+func (c *Client) lose(match func(zookeeper.Request) bool, reply bool) {
 	c.ensemble.mu.Lock()
 	defer c.ensemble.mu.Unlock()
-	c.state.lose = match
+	c.state.lose, c.state.reply = match, reply
 }
 
 // Expire ends the session at the servers.
@@ -193,8 +199,12 @@ func (c *Client) Do(ctx context.Context, r zookeeper.Request) (zookeeper.Respons
 	defer c.ensemble.mu.Unlock()
 	sent := time.Now()
 	s.asked++
-	out := c.ensemble.stepLocked(Ask{s.session, s.asked, r})
-	if s.lose != nil && s.lose(r) {
+	lost := s.lose != nil && s.lose(r)
+	var out []Effect
+	if !lost || s.reply {
+		out = c.ensemble.stepLocked(Ask{s.session, s.asked, r})
+	}
+	if lost {
 		s.lose = nil
 		c.ensemble.stepLocked(Drop{s.session})
 		c.dropLocked()

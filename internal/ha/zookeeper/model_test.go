@@ -17,7 +17,7 @@ import (
 	"github.com/thalweg-io/thalweg/internal/ha/zookeeper"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Main(m)) }
 
 // TestModel runs the suite over the in-memory ZooKeeper.
 func TestModel(t *testing.T) {
@@ -46,11 +46,12 @@ func modelCluster(t *testing.T) hatest.Cluster {
 			}
 			t.Cleanup(func() { services.Close() })
 			return &hatest.Process{
-				Services:  services,
-				Abandon:   client.Abandon,
-				Expire:    func(*testing.T) { client.Expire() },
-				Cut:       client.Cut,
-				LoseReply: func(kind ha.OpKind) { client.LoseReply(func(r zookeeper.Request) bool { return contains(r, kind) }) },
+				Services:    services,
+				Abandon:     client.Abandon,
+				Expire:      func(*testing.T) { client.Expire() },
+				Cut:         client.Cut,
+				LoseReply:   func(kind ha.OpKind) { client.LoseReply(func(r zookeeper.Request) bool { return contains(r, kind) }) },
+				LoseRequest: func(kind ha.OpKind) { client.LoseRequest(func(r zookeeper.Request) bool { return contains(r, kind) }) },
 			}
 		},
 		Usurp:       func(t *testing.T) { usurp(t, admin(t, ensemble), root) },
