@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// stopGrace is how long Stop waits for a server to end by itself.
+// stopGrace is how long a server may take to end by itself after Stop, or to come to stand after Pause.
 const stopGrace = 15 * time.Second
 
 // Process is one server process, which may be killed, stopped, paused and started again, always on the same ports and folder. Its methods may
-// be called from any goroutine. A signal goes to the process group, so that a server's own children get it too.
+// be called from any goroutine. What ends it goes to its process group, so that a server's own children end too.
 type Process struct {
 	name  string
 	log   string
@@ -136,17 +136,25 @@ func (p *Process) end(signal syscall.Signal, grace time.Duration) error {
 }
 
 // Pause stops the process where it is (SIGSTOP): its sockets stay open and nobody answers on them. It returns when the process stands.
+//
+// The signal goes to the process alone. A child that is stopped between vfork and exec would keep its parent in an uninterruptible wait, in
+// which the parent never comes to stand; the short-lived children of servers do no harm.
 func (p *Process) Pause() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.runningLocked() {
 		return fmt.Errorf("services: pause %s: it is not running", p.name)
 	}
-	if err := p.signalLocked(syscall.SIGSTOP); err != nil {
-		return err
+	pid := p.mu.cmd.Process.Pid
+	if err := p.mu.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("services: pause %s: %w", p.name, err)
 	}
-	// The signal is delivered to each thread at its own time.
-	for !allThreadsStopped(p.mu.cmd.Process.Pid) {
+	deadline := time.Now().Add(stopGrace)
+	// Each thread comes to stand at its own time.
+	for !allThreadsStopped(pid) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("services: pause %s: process %d does not stand %v after SIGSTOP", p.name, pid, stopGrace)
+		}
 		select {
 		case <-p.mu.ended:
 			return fmt.Errorf("services: pause %s: it ended; its log is %s", p.name, p.log)
@@ -163,7 +171,10 @@ func (p *Process) Continue() error {
 	if !p.runningLocked() {
 		return fmt.Errorf("services: continue %s: it is not running", p.name)
 	}
-	return p.signalLocked(syscall.SIGCONT)
+	if err := p.mu.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		return fmt.Errorf("services: continue %s: %w", p.name, err)
+	}
+	return nil
 }
 
 // signalLocked signals the group of a process that was not known to have ended a moment ago. A group that is gone by now is no error.

@@ -14,7 +14,7 @@ var errSpawnerClosed = errors.New("services: closed: nothing can be started any 
 // spawner starts child processes from one thread that lives as long as they may.
 //
 // PR_SET_PDEATHSIG fires when the *thread* that forked ends, and the Go runtime ends threads as it likes. So one goroutine keeps one thread
-// for the life of a set of servers; when the spawner is closed, or this process dies of anything, the kernel kills what is left.
+// for the life of a set of servers; when this process dies, of anything, the kernel kills what is left.
 type spawner struct {
 	requests chan func()
 	quit     chan struct{}
@@ -66,7 +66,8 @@ func (s *spawner) run(ctx context.Context, cmd *exec.Cmd) error {
 	return nil
 }
 
-// close ends the thread, and with it every child that is still alive. It must be called once.
+// close ends the thread. Its children must have ended: the kernel kills what is left, except where the thread is the program's first one,
+// which the Go runtime never ends. It must be called once.
 func (s *spawner) close() {
 	close(s.quit)
 	<-s.ended
