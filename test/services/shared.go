@@ -21,7 +21,8 @@ import (
 type Shared struct {
 	mu struct {
 		sync.Mutex
-		dir string
+		dir    string
+		remove func() error // the folder; nil if there is none
 		// Each is started once; a failed start is not repeated for every test.
 		zooKeeper    *ZooKeeper
 		zooKeeperErr error
@@ -73,11 +74,11 @@ func (s *Shared) HDFS(t testing.TB) *HDFS {
 // startLocked starts servers that live longer than the test that asks first; so its context must not be theirs.
 func (s *Shared) startLocked(start func(ctx context.Context, dir string) error) error {
 	if s.mu.dir == "" {
-		dir, err := os.MkdirTemp("", "thalweg-services-")
+		dir, remove, err := tempDir(os.TempDir())
 		if err != nil {
-			return err
+			return fmt.Errorf("services: a folder for shared servers: %w", err)
 		}
-		s.mu.dir = dir
+		s.mu.dir, s.mu.remove = dir, remove
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -95,11 +96,11 @@ func (s *Shared) Close() error {
 	if s.mu.hdfs != nil {
 		errs = append(errs, s.mu.hdfs.Close())
 	}
-	if s.mu.dir != "" {
-		errs = append(errs, os.RemoveAll(s.mu.dir))
+	if s.mu.remove != nil {
+		errs = append(errs, s.mu.remove())
 	}
 	closed := errors.New("services: shared servers are closed")
-	s.mu.dir, s.mu.zooKeeper, s.mu.zooKeeperErr, s.mu.hdfs, s.mu.hdfsErr = "", nil, closed, nil, closed
+	s.mu.dir, s.mu.remove, s.mu.zooKeeper, s.mu.zooKeeperErr, s.mu.hdfs, s.mu.hdfsErr = "", nil, nil, closed, nil, closed
 	return errors.Join(errs...)
 }
 

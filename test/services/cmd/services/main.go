@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // defaultDir is one per user: `up` and `down` without --dir find each other.
 func defaultDir() string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("thalweg-services-up-%d", os.Getuid()))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("thalweg-up-%d", os.Getuid()))
 }
 
 // wanted is what `up` is to start.
