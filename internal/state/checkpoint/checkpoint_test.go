@@ -1,0 +1,302 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/storage"
+	"github.com/thalweg-io/thalweg/internal/storage/storagetest"
+)
+
+const dir = "mem:///ckpt/0123456789abcdef0123456789abcdef"
+
+var tables = []Table{
+	{"count", Values, "u64", "i64"},
+	{"due", Timers, "u64", ""},
+	{"panes", Slices, "u64", "{N i64}"},
+}
+
+func config(fs storage.FileSystem, checkpoint int64, threshold int) FileConfig {
+	return FileConfig{FS: fs, Dir: dir, Checkpoint: checkpoint, Task: job.TaskID{Vertex: "count/words", Subtask: 3},
+		Generation: job.Generation{Epoch: 4, N: 2}, InlineThreshold: threshold}
+}
+
+func text(s string) func([]byte) ([]byte, error) {
+	return func(b []byte) ([]byte, error) { return append(b, s...), nil }
+}
+
+// entry is what a test's section holds: one chunk.
+type entry struct {
+	group  int
+	kind   Kind
+	chunks []chunk
+}
+
+type chunk struct {
+	table int
+	op    Op
+	count int
+	text  string
+}
+
+func write(t testing.TB, c FileConfig, sections map[string][]entry) *File {
+	t.Helper()
+	w := NewFileWriter(c)
+	for _, uid := range slices.Sorted(mapKeys(sections)) {
+		w.Begin(uid, tables)
+		for _, e := range sections[uid] {
+			w.Group(e.group, e.kind)
+			for _, ch := range e.chunks {
+				w.Chunk(ch.table, ch.op, ch.count, text(ch.text))
+			}
+		}
+	}
+	f, err := w.Finish(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func mapKeys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// read collects what a Reader gives for groups [from, to).
+func read(r *Reader, uid string, from, to int) ([]entry, error) {
+	var all []entry
+	err := r.Groups(uid, from, to, func(s *SectionReader) error {
+		e := entry{group: s.Group, kind: s.Kind}
+		if !reflect.DeepEqual(s.Tables(), tables) {
+			return s.Corrupt("tables %v", s.Tables())
+		}
+		for {
+			c, err := s.Next()
+			if err == io.EOF {
+				all = append(all, e)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			e.chunks = append(e.chunks, chunk{slices.Index(tables, *c.Table), c.Op, c.Count, string(c.Columns)})
+		}
+	})
+	return all, err
+}
+
+func open(t testing.TB, fs storage.FileSystem, states ...*SubtaskState) *Reader {
+	t.Helper()
+	r, err := Open(context.Background(), fs, dir, states...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func state(subtask int, files ...*File) *SubtaskState {
+	s := &SubtaskState{Vertex: "count/words", Subtask: subtask, Generation: job.Generation{Epoch: 4, N: 2}}
+	for _, f := range files {
+		s.Files = append(s.Files, *f)
+	}
+	return s
+}
+
+var (
+	bases = map[string][]entry{
+		"a": {{10, Base, []chunk{{0, Put, 2, "two"}, {1, Put, 1, "t"}}}, {11, Base, nil}, {12, Base, []chunk{{2, Put, 4096, "many"}}}},
+		"b": {{10, Base, nil}, {11, Base, nil}, {12, Base, []chunk{{0, Put, 1, ""}}}},
+	}
+	deltas = map[string][]entry{
+		"a": {{10, Delta, []chunk{{0, Delete, 1, "x"}, {0, Put, 1, "y"}}}, {11, Delta, []chunk{{0, Put, 1, "new"}}}},
+	}
+)
+
+func TestBasesAndDeltasComeInOrder(t *testing.T) {
+	for name, threshold := range map[string]int{"files": 0, "inline": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			fs := storagetest.NewMem()
+			base := write(t, config(fs, 7, threshold), bases)
+			delta := write(t, config(fs, 8, threshold), deltas)
+			if (base.Path == "") != (threshold > 0) {
+				t.Fatalf("a file of %d bytes with threshold %d has path %q", base.Size, threshold, base.Path)
+			}
+			if base.Path != "" && !strings.HasPrefix(base.Path, "chk-7/count_words-3-4.2-") {
+				t.Errorf("path %s", base.Path)
+			}
+			r := open(t, fs, state(3, base, delta))
+			got, err := read(r, "a", 10, 13)
+			want := []entry{bases["a"][0], deltas["a"][0], bases["a"][1], deltas["a"][1], bases["a"][2]}
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("got %v, %v\nwant %v", got, err, want)
+			}
+			if got, err := read(r, "b", 12, 13); err != nil || !reflect.DeepEqual(got, bases["b"][2:]) {
+				t.Errorf("got %v, %v", got, err)
+			}
+			if !r.Has("b") || r.Has("c") {
+				t.Errorf("Has: %v %v", r.Has("b"), r.Has("c"))
+			}
+		})
+	}
+}
+
+func TestIncompleteStateIsAnError(t *testing.T) {
+	fs := storagetest.NewMem()
+	base, delta := write(t, config(fs, 7, 1<<20), bases), write(t, config(fs, 8, 1<<20), deltas)
+	for _, tc := range []struct {
+		states   []*SubtaskState
+		from, to int
+		want     string
+	}{
+		{[]*SubtaskState{state(3, base)}, 9, 12, "operator a: key group 9 is missing"},
+		{[]*SubtaskState{state(3, base)}, 10, 14, "operator a: key group 13 is missing"},
+		{[]*SubtaskState{state(3, delta)}, 10, 12, "operator a: key group 10 is a delta without a base"},
+		{[]*SubtaskState{state(3, base), state(4, base)}, 10, 12, "operator a has key group 10 twice"},
+		{nil, 0, 1, "key group 0 is missing"},
+	} {
+		_, err := read(open(t, fs, tc.states...), "a", tc.from, tc.to)
+		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("groups %d to %d: %v, want %q", tc.from, tc.to, err, tc.want)
+		}
+	}
+}
+
+func TestLargeFilesAreReadInParts(t *testing.T) {
+	fs := storagetest.NewMem()
+	var es []entry
+	big := strings.Repeat("0123456789abcdef", 1<<14) // 256 KiB
+	for g := range 60 {
+		es = append(es, entry{g, Base, []chunk{{0, Put, 7, big}, {0, Put, 1, string(rune('a' + g%26))}}})
+	}
+	f := write(t, config(fs, 1, 0), map[string][]entry{"op": es})
+	if f.Size < 15<<20 {
+		t.Fatalf("only %d bytes", f.Size)
+	}
+	r := open(t, fs, state(0, f))
+	for _, rng := range [][2]int{{0, 60}, {59, 60}, {17, 41}} {
+		if got, err := read(r, "op", rng[0], rng[1]); err != nil || !reflect.DeepEqual(got, es[rng[0]:rng[1]]) {
+			t.Errorf("%v: %d sections, %v", rng, len(got), err)
+		}
+	}
+}
+
+func TestFailedColumnsFailTheFile(t *testing.T) {
+	w := NewFileWriter(config(storagetest.NewMem(), 1, 0))
+	w.Begin("op", tables)
+	w.Group(0, Base)
+	bad := errors.New("bad value")
+	w.Chunk(0, Put, 1, func([]byte) ([]byte, error) { return nil, bad })
+	w.Chunk(0, Put, 1, text("fine"))
+	if _, err := w.Finish(context.Background()); !errors.Is(err, bad) || !strings.Contains(err.Error(), "operator op") {
+		t.Errorf("got %v", err)
+	}
+	if f, err := NewFileWriter(config(nil, 1, 0)).Finish(context.Background()); f != nil || err != nil {
+		t.Errorf("a file without operators: %v, %v", f, err)
+	}
+}
+
+func TestFinishWritesAgainUnderAnotherName(t *testing.T) {
+	mem := storagetest.NewMem()
+	fs := storagetest.Faulty(mem, storagetest.Rule{Op: storagetest.OpClose, Nth: 1, After: true})
+	f := write(t, config(fs, 7, 0), bases)
+	all, err := mem.List(context.Background(), dir+"/chk-7")
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%d files, %v: the first attempt's, whose answer was lost, and the second's", len(all), err)
+	}
+	if _, err := read(open(t, mem, state(3, f)), "a", 10, 13); err != nil {
+		t.Error(err)
+	}
+	full := storagetest.Faulty(mem, storagetest.Rule{Op: storagetest.OpWrite, Err: storage.ErrPermission})
+	w := NewFileWriter(config(full, 7, 0))
+	w.Begin("op", nil)
+	if _, err := w.Finish(context.Background()); !errors.Is(err, storage.ErrPermission) || !strings.Contains(err.Error(), "count/words/3 for checkpoint 7") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMissingFileIsNamed(t *testing.T) {
+	fs := storagetest.NewMem()
+	f := write(t, config(fs, 7, 0), bases)
+	f.Path = "chk-7/gone"
+	_, err := read(open(t, fs, state(3, f)), "a", 10, 13)
+	if !errors.Is(err, storage.ErrNotExist) || !strings.Contains(err.Error(), dir+"/chk-7/gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func subtaskStates() *rapid.Generator[*SubtaskState] {
+	return rapid.Custom(func(t *rapid.T) *SubtaskState {
+		s := &SubtaskState{Vertex: rapid.String().Draw(t, "vertex"), Subtask: rapid.IntRange(0, 1<<15).Draw(t, "subtask"),
+			Generation: job.Generation{Epoch: rapid.Uint64().Draw(t, "epoch"), N: rapid.Uint64().Draw(t, "n")}, Ended: rapid.Bool().Draw(t, "ended")}
+		for range rapid.IntRange(0, 3).Draw(t, "files") {
+			f := File{CRC: rapid.Uint32().Draw(t, "crc"), Size: rapid.Int64Range(0, 100).Draw(t, "size")}
+			if rapid.Bool().Draw(t, "inline") {
+				f.Inline = rapid.SliceOfN(rapid.Byte(), int(f.Size), int(f.Size)).Draw(t, "content")
+			} else {
+				f.Path = rapid.StringMatching(`chk-[0-9]{1,3}/[a-z]{1,9}`).Draw(t, "path")
+			}
+			extent := func() Extent {
+				at := rapid.Int64Range(0, f.Size).Draw(t, "at")
+				return Extent{at, rapid.Int64Range(0, f.Size-at).Draw(t, "length")}
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "operators") {
+				o := FileOperator{UID: rapid.String().Draw(t, "uid"), Tables: extent()}
+				for range rapid.IntRange(0, 3).Draw(t, "sections") {
+					o.Sections = append(o.Sections, Section{rapid.IntRange(0, maxGroup).Draw(t, "group"), Base, extent()})
+				}
+				f.Operators = append(f.Operators, o)
+			}
+			s.Files = append(s.Files, f)
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "operators") {
+			o := OperatorState{UID: rapid.String().Draw(t, "uid")}
+			for range rapid.IntRange(0, 3).Draw(t, "entries") {
+				o.Entries = append(o.Entries, rapid.SliceOf(rapid.Byte()).Draw(t, "entry"))
+			}
+			s.Operators = append(s.Operators, o)
+		}
+		return s
+	})
+}
+
+func TestMetadataRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &Metadata{JobID: job.ID(rapid.String().Draw(t, "job")), ID: rapid.Int64Min(0).Draw(t, "id"),
+			Generation: job.Generation{Epoch: rapid.Uint64().Draw(t, "epoch"), N: 1}, GraphVersion: rapid.Uint64().Draw(t, "graph"),
+			Base: rapid.Int64Min(0).Draw(t, "base"), Subtasks: rapid.SliceOfN(subtaskStates(), 0, 3).Draw(t, "subtasks")}
+		if len(m.Subtasks) == 0 {
+			m.Subtasks = nil
+		}
+		got, err := DecodeMetadata("m", m.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, m) {
+			t.Fatalf("got %+v\nwant %+v", got, m)
+		}
+	})
+}
+
+func TestPathsStayInside(t *testing.T) {
+	for _, p := range []string{"../other/chk-1/x", "/etc/passwd", "chk-1/../../x"} {
+		s := state(1, &File{Path: p, Size: 100})
+		if _, err := DecodeSubtaskState(s.Append(nil)); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), p) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+}
