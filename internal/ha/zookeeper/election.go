@@ -36,7 +36,7 @@ type Election struct {
 	stage   stage  // what is asked next, or is in flight
 	flight  uint64 // id of the request in flight, 0: none
 	lastID  uint64
-	dirty   bool          // something changed: start the chain again
+	dirty   bool          // something changed: what is in flight is not asked any more, start the chain again
 	doubt   bool          // a write may still happen, or the server may lag: a barrier first
 	retryAt time.Duration // not before
 	patrol  time.Duration // when to look again although nothing was heard
@@ -295,8 +295,12 @@ func (e *Election) advance() {
 	e.out.Send, e.out.ID = &r, e.flight
 }
 
-// restart begins the chain of the present mode.
+// restart begins the chain of the present mode; while a request is in flight, once it has been answered.
 func (e *Election) restart() {
+	if e.flight != 0 {
+		e.dirty = true
+		return
+	}
 	e.dirty, e.patrol = false, 0
 	switch {
 	case e.doubt:

@@ -3,6 +3,7 @@ package zookeeper_test
 import (
 	"encoding/json"
 	"log/slog"
+	"os"
 	"sort"
 	"strings"
 	"sync/atomic"
@@ -23,6 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(shared.Main(m)) }
 func TestModel(t *testing.T) {
 	hatest.Run(t, hatest.Kind{Name: "zookeeper over zkmodel", New: modelCluster})
 }
+
+var logLevel = slog.LevelInfo
 
 const modelSession = 600 * time.Millisecond
 
@@ -122,7 +125,7 @@ func logger(t *testing.T, process int64) *slog.Logger {
 			return w.Write(b)
 		}
 		return len(b), nil
-	}), &slog.HandlerOptions{Level: slog.LevelInfo})).With("process", process)
+	}), &slog.HandlerOptions{Level: logLevel})).With("process", process)
 }
 
 type writerFunc func([]byte) (int, error)
@@ -134,4 +137,10 @@ type testWriter struct{ t *testing.T }
 func (w testWriter) Write(b []byte) (int, error) {
 	w.t.Log(strings.TrimSpace(string(b)))
 	return len(b), nil
+}
+
+func init() {
+	if os.Getenv("HA_TEST_DEBUG") != "" {
+		logLevel = slog.LevelDebug
+	}
 }

@@ -95,6 +95,8 @@ func (e *Election) answer(r Response, err error) {
 	case errors.Is(err, ErrDenied) && e.term == nil && !e.releasing:
 		e.fail(fmt.Errorf("%s: %w: the znodes belong to another ZooKeeper user; grant access or use another path.root", e.paths.base, err))
 		return
+	case e.dirty: // the session, the mode or the nodes are not what they were when this was asked
+		return
 	}
 	switch e.stage {
 	case barrier:
