@@ -1,0 +1,189 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/thalweg-io/thalweg/internal/stream/align"
+)
+
+// window is how many batches of a channel may be unconsumed. A sender starts a slice of work only while two more fit, so that an
+// ordinary operator never has to wait within one.
+const window = 8
+
+type kind uint8
+
+const (
+	records kind = iota + 1
+	watermark
+	idle
+	barrier
+	cancelMarker
+	end
+	finished
+	assignment
+	noMoreSplits
+)
+
+// element is what travels on a channel, in order.
+type element struct {
+	kind    kind
+	batch   any    // records inside this process: a *Batch[T], returned by release
+	release func() // gives the batch back to its router's pool
+	frame   []byte // records from another process, encoded
+	at      int64  // watermark
+	id      int64  // cancelMarker
+	barrier align.Barrier
+	payload []byte // assignment
+}
+
+// inChannel is the receiving end. Any goroutine puts, the task takes.
+type inChannel struct {
+	task *task
+	gate int // index of the chain's gate
+	mu   struct {
+		sync.Mutex
+		q      []element
+		head   int
+		broken error
+		up     upstream
+		asked  []readerEvent // requests made before the channel was connected
+		eaten  int           // batches consumed before the channel was connected
+	}
+	size atomic.Int32 // elements waiting, so that the task's look needs no lock
+
+	// Owned by the task.
+	wm       int64
+	idle     bool
+	ended    bool
+	finished bool
+}
+
+// upstream is the way back to the sender.
+type upstream interface {
+	credit(n int)                     // n batches have been consumed
+	request(event []byte, ended bool) // an event for the coordinator; ended: the reader has ended
+}
+
+type readerEvent struct {
+	event []byte
+	ended bool
+}
+
+func newInChannel(t *task, gate int) *inChannel { return &inChannel{task: t, gate: gate, wm: NoTime} }
+
+// connect sets the way back, once, and sends what had to wait for it.
+func (c *inChannel) connect(up upstream) {
+	c.mu.Lock()
+	c.mu.up = up
+	asked, eaten := c.mu.asked, c.mu.eaten
+	c.mu.asked, c.mu.eaten = nil, 0
+	c.mu.Unlock()
+	if eaten > 0 {
+		up.credit(eaten)
+	}
+	for _, r := range asked {
+		up.request(r.event, r.ended)
+	}
+}
+
+func (c *inChannel) put(e element) {
+	c.mu.Lock()
+	c.mu.q = append(c.mu.q, e)
+	c.mu.Unlock()
+	c.size.Add(1)
+	c.task.poke()
+}
+
+// fail ends the channel: its connection is lost.
+func (c *inChannel) fail(err error) {
+	c.mu.Lock()
+	if c.mu.broken == nil {
+		c.mu.broken = err
+	}
+	c.mu.Unlock()
+	c.size.Add(1) // so that the task looks
+	c.task.poke()
+}
+
+// take returns the next element, or the channel's end.
+func (c *inChannel) take() (element, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.head == len(c.mu.q) {
+		return element{}, false, c.mu.broken
+	}
+	e := c.mu.q[c.mu.head]
+	c.mu.q[c.mu.head] = element{}
+	c.mu.head++
+	if c.mu.head == len(c.mu.q) {
+		c.mu.q, c.mu.head = c.mu.q[:0], 0
+	}
+	c.size.Add(-1)
+	return e, true, nil
+}
+
+// consumed gives the sender credit for a batch.
+func (c *inChannel) consumed() {
+	c.mu.Lock()
+	up := c.mu.up
+	if up == nil {
+		c.mu.eaten++
+	}
+	c.mu.Unlock()
+	if up != nil {
+		up.credit(1)
+	}
+}
+
+func (c *inChannel) request(event []byte, ended bool) {
+	c.mu.Lock()
+	up := c.mu.up
+	if up == nil {
+		c.mu.asked = append(c.mu.asked, readerEvent{event, ended})
+	}
+	c.mu.Unlock()
+	if up != nil {
+		up.request(event, ended)
+	}
+}
+
+// outChannel is the sending end, owned by its task but for the way back.
+type outChannel struct {
+	task       *task
+	index      int          // of the receiving subtask
+	local      *inChannel   // in this process
+	remote     *sendChannel // or on a connection
+	unconsumed atomic.Int32
+}
+
+// room: two more batches fit.
+func (c *outChannel) room() bool { return c.unconsumed.Load() <= window-2 }
+
+// control sends an element that needs no credit.
+func (c *outChannel) control(e element) {
+	if c.local != nil {
+		c.local.put(e)
+		return
+	}
+	c.remote.control(e)
+}
+
+// credit implements upstream.
+func (c *outChannel) credit(n int) {
+	left := c.unconsumed.Add(int32(-n))
+	if left < window {
+		select {
+		case c.task.credit <- struct{}{}:
+		default:
+		}
+	}
+	if left <= window-2 {
+		c.task.poke()
+	}
+}
+
+// request implements upstream.
+func (c *outChannel) request(event []byte, ended bool) {
+	c.task.mail(mail{kind: mailRequest, reader: c.index, event: event, ended: ended})
+}

@@ -1,0 +1,247 @@
+package stream
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+	"github.com/thalweg-io/thalweg/internal/storage"
+)
+
+// Operator is the untyped side of what is in a chain. All calls come from the task's goroutine.
+type Operator interface {
+	// Open prepares the operator and restores its state. It may block; c.Context ends with the task.
+	Open(c *OpenContext) error
+	// Snapshot hands the operator's state over, at a barrier. It must be quick; what takes long goes through s.Async.
+	Snapshot(s *Snapshot) error
+	// Complete says that the checkpoint is complete, and every one before it: what they prepared is to be committed. The
+	// operator starts that and tells the end by TaskContext.Confirm.
+	Complete(id int64) error
+	// Close is called once, also after a failure or a cancel, and also if Open failed.
+	Close() error
+}
+
+// Base has the methods of an Operator that needs none.
+type Base struct{}
+
+func (Base) Open(*OpenContext) error  { return nil }
+func (Base) Snapshot(*Snapshot) error { return nil }
+func (Base) Complete(int64) error     { return nil }
+func (Base) Close() error             { return nil }
+
+// NamedOperator is an operator of a chain under its uid.
+type NamedOperator struct {
+	UID      string
+	Operator Operator
+}
+
+// OpenContext is what an operator opens with.
+type OpenContext struct {
+	*TaskContext
+	uid    string
+	own    *checkpoint.SubtaskState // of this subtask in the restored checkpoint; nil: none
+	reader *checkpoint.Reader
+}
+
+// Restored reports whether the task starts from a checkpoint.
+func (c *OpenContext) Restored() bool { return c.task.restored != 0 }
+
+// CheckpointID is the restored checkpoint, which is complete; 0: none.
+func (c *OpenContext) CheckpointID() int64 { return c.task.restored }
+
+// Entries is the operator state of this subtask as it was given to Snapshot.Entries; nil if there is none.
+func (c *OpenContext) Entries() [][]byte {
+	if c.own == nil {
+		return nil
+	}
+	for _, o := range c.own.Operators {
+		if o.UID == c.uid {
+			return o.Entries
+		}
+	}
+	return nil
+}
+
+// Keyed reads the keyed state of the restored checkpoint; nil if there is none.
+func (c *OpenContext) Keyed() *checkpoint.Reader { return c.reader }
+
+// UID is the operator's own.
+func (c *OpenContext) UID() string { return c.uid }
+
+// Snapshot is what an operator hands its state to.
+type Snapshot struct {
+	ID    int64
+	Base  int64 // completed checkpoint that files may be referred to of; 0: none
+	Final bool
+	uid   string
+	set   *snapshotSet
+}
+
+// snapshotSet is one task's snapshot while it is made.
+type snapshotSet struct {
+	entries map[string][][]byte
+	files   *checkpoint.FileWriter
+	async   []asyncPart
+}
+
+type asyncPart struct {
+	uid string
+	f   func(context.Context) ([][]byte, error)
+}
+
+// Entries gives small operator state. The bytes are the snapshot's from now on.
+func (s *Snapshot) Entries(entries ...[]byte) {
+	s.set.entries[s.uid] = append(s.set.entries[s.uid], entries...)
+}
+
+// Keyed takes the sections of keyed state.
+func (s *Snapshot) Keyed() *checkpoint.FileWriter { return s.set.files }
+
+// Async has f run beside the task; what it returns joins Entries, and the acknowledgement waits for it.
+func (s *Snapshot) Async(f func(context.Context) ([][]byte, error)) {
+	s.set.async = append(s.set.async, asyncPart{s.uid, f})
+}
+
+// Graph is what flow built: the job graph and, in the same order, how to make each vertex's chains.
+type Graph struct {
+	Job      *thalwegv1.JobGraph
+	Vertices []*Vertex
+}
+
+// Vertex makes the chain of one subtask.
+type Vertex struct {
+	Build func(t *TaskContext) (*Chain, error)
+}
+
+// Chain is one subtask's operators.
+type Chain struct {
+	Operators   []NamedOperator // upstream first
+	Gates       []Gate          // one for each incoming edge, in order of edge id, all with the same input; none for sources and coordinators
+	Source      Source          // of a reader vertex
+	Coordinator Coordinator     // of a coordinator vertex
+	Committers  int             // operators that confirm: the subtask is not finished before each has confirmed
+}
+
+// Source reads splits and pushes their records into the chain. Its operator half is in Chain.Operators.
+type Source interface {
+	// Assign adds a split. NoMoreSplits says that none follows.
+	Assign(split []byte) error
+	NoMoreSplits() error
+	// Poll pushes one slice of records downstream: at most about a millisecond's work, and a batch. Before it returns Ended it
+	// has given MaxWatermark and End downstream.
+	Poll(*PollContext) (Status, error)
+}
+
+// PollContext is what a source polls with. It is empty so far.
+type PollContext struct{}
+
+// Status is what a source says of its future.
+type Status struct {
+	kind  statusKind
+	until time.Time
+}
+
+type statusKind uint8
+
+const (
+	pollAgain statusKind = iota
+	pollEnded
+	pollWake
+	pollUntil
+)
+
+// The Status values: poll again at once; everything was read; not before Wake was called.
+var (
+	More     = Status{}
+	Ended    = Status{kind: pollEnded}
+	WaitWake = Status{kind: pollWake}
+)
+
+// WaitUntil is a Status: not before t, or Wake.
+func WaitUntil(t time.Time) Status { return Status{kind: pollUntil, until: t} }
+
+// Coordinator enumerates a source's splits. Its operator half is in Chain.Operators. It ends after its last reader.
+type Coordinator interface {
+	// Start is called after Open: it may assign splits at once.
+	Start(c *CoordinatorContext) error
+	// Request is an event of a reader: "split done", "want another".
+	Request(reader int, event []byte) error
+}
+
+// CoordinatorContext is how a coordinator reaches its readers: in-band, on the channel that carries barriers.
+type CoordinatorContext struct {
+	Readers int
+	t       *task
+}
+
+// Assign gives a split to a reader.
+func (c *CoordinatorContext) Assign(reader int, split []byte) {
+	c.t.outs[reader].control(element{kind: assignment, payload: split})
+}
+
+// NoMoreSplits tells a reader that it has all it will get.
+func (c *CoordinatorContext) NoMoreSplits(reader int) {
+	c.t.outs[reader].control(element{kind: noMoreSplits})
+}
+
+// TaskContext is what a chain is built with. Its methods may be called from any goroutine.
+type TaskContext struct{ task *task }
+
+// Context ends when the task is cancelled or has ended.
+func (t *TaskContext) Context() context.Context { return t.task.ctx }
+
+// JobID is the job's.
+func (t *TaskContext) JobID() job.ID { return job.ID(t.task.host.c.Job) }
+
+// JobName is the job's.
+func (t *TaskContext) JobName() string { return t.task.host.graph.Job.Name }
+
+// Generation is the run that the task belongs to.
+func (t *TaskContext) Generation() job.Generation { return t.task.gen.id }
+
+// Vertex is the id of the task's vertex.
+func (t *TaskContext) Vertex() string { return t.task.id.Vertex }
+
+// Subtask is the task's number, from 0.
+func (t *TaskContext) Subtask() int { return t.task.id.Subtask }
+
+// Parallelism is how many subtasks the vertex has.
+func (t *TaskContext) Parallelism() int { return int(t.task.vertex.Parallelism) }
+
+// MaxParallelism is how many key groups the vertex has.
+func (t *TaskContext) MaxParallelism() int { return int(t.task.vertex.MaxParallelism) }
+
+// Groups is the range of key groups [from, to) that this subtask owns.
+func (t *TaskContext) Groups() (from, to int) {
+	return job.Groups(t.Subtask(), t.MaxParallelism(), t.Parallelism())
+}
+
+// Logger carries the task's name.
+func (t *TaskContext) Logger() *slog.Logger { return t.task.log }
+
+// Counters are the task's own.
+func (t *TaskContext) Counters() *Counters { return &t.task.counters }
+
+// Config is the effective configuration; empty if the key is not set.
+func (t *TaskContext) Config(key string) string { return t.task.gen.deploy.Configuration[key] }
+
+// TempDir is a local directory for what need not outlive the process.
+func (t *TaskContext) TempDir() string { return t.task.host.c.TempDir }
+
+// FileSystem is the one that a name belongs to. It is shared: do not close it.
+func (t *TaskContext) FileSystem(name string) (storage.FileSystem, error) {
+	return t.task.host.c.Storage.Resolve(t.task.ctx, name)
+}
+
+// Wake has the source polled soon.
+func (t *TaskContext) Wake() { t.task.mail(mail{kind: mailWake}) }
+
+// Request sends an event to the reader's coordinator.
+func (t *TaskContext) Request(event []byte) { t.task.inputs[0].request(event, false) }
+
+// Confirm says that every transaction of one committer up to a completed checkpoint is committed. Each of the chain's committers
+// confirms a checkpoint at most once, and the newest completed one at last.
+func (t *TaskContext) Confirm(id int64) { t.task.mail(mail{kind: mailConfirm, id: id}) }

@@ -1,0 +1,543 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+	"github.com/thalweg-io/thalweg/internal/stream/align"
+)
+
+// task is one subtask. run is its goroutine and owns everything but what is behind mu, wake and the channels' own locks.
+type task struct {
+	id       job.TaskID
+	gen      *generation
+	host     *Host
+	vertex   *thalwegv1.Vertex
+	log      *slog.Logger
+	counters Counters
+	ctx      context.Context
+	cancel   context.CancelFunc
+	wake     chan struct{} // something for the loop to look at
+	credit   chan struct{} // some output has more room
+	done     chan struct{}
+	mu       struct {
+		sync.Mutex
+		mail []mail
+	}
+
+	chain   *Chain
+	head    Control // of the gates
+	inputs  []*inChannel
+	outs    []*outChannel // of all edges, in order; a coordinator's are its readers
+	edges   map[int][]*outChannel
+	routers []flusher
+	aligner *align.Aligner
+
+	turn       int // input to look at first
+	low        int64
+	allIdle    bool
+	noMore     bool   // the source has nothing left
+	status     Status // of the source, when it was polled last
+	flushed    time.Time
+	deadlineID int64
+	deadline   time.Time
+	beganAlign time.Time
+	alignTime  time.Duration
+
+	ended       bool
+	endedBy     int64 // first checkpoint whose snapshot covers the end; 0: none yet
+	readersLeft int
+	completed   int64
+	confirms    map[int64]int // by checkpoint, of the chain's committers
+	confirmed   int64
+	restored    int64
+	over        bool // FINISHED
+	snapshots   sync.WaitGroup
+}
+
+type mailKind uint8
+
+const (
+	mailTrigger mailKind = iota + 1
+	mailLost
+	mailAbort
+	mailComplete
+	mailRequest
+	mailSnapshot // the result of a snapshot's asynchronous part
+	mailConfirm
+	mailBroken // a connection that this task sends on is lost
+	mailWake
+)
+
+type mail struct {
+	kind    mailKind
+	barrier align.Barrier
+	id      int64
+	reader  int
+	event   []byte
+	ended   bool
+	ack     *thalwegv1.Acknowledge
+	err     error
+}
+
+func (t *task) mail(m mail) {
+	t.mu.Lock()
+	t.mu.mail = append(t.mu.mail, m)
+	t.mu.Unlock()
+	t.poke()
+}
+
+func (t *task) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *task) openEdge(edge int) []*outChannel { return t.edges[edge] }
+
+func (t *task) edgeMaxParallelism(edge int) int {
+	e := t.host.graph.Job.Edges[edge]
+	return int(t.host.vertex(e.To).MaxParallelism)
+}
+
+// run is the task's life. The state that it ends in is reported by the host.
+func (t *task) run(open func() error) (state thalwegv1.TaskState, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			state, err = thalwegv1.TaskState_TASK_STATE_FAILED, fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+		if e := t.close(); e != nil && err == nil && state == thalwegv1.TaskState_TASK_STATE_FINISHED {
+			state, err = thalwegv1.TaskState_TASK_STATE_FAILED, e
+		}
+	}()
+	if err := open(); err != nil {
+		return t.outcome(err)
+	}
+	if err := t.loop(); err != nil {
+		return t.outcome(err)
+	}
+	return thalwegv1.TaskState_TASK_STATE_FINISHED, nil
+}
+
+// outcome: an error of a task that was told to end is its end.
+func (t *task) outcome(err error) (thalwegv1.TaskState, error) {
+	if t.ctx.Err() != nil {
+		return thalwegv1.TaskState_TASK_STATE_CANCELED, nil
+	}
+	return thalwegv1.TaskState_TASK_STATE_FAILED, err
+}
+
+func (t *task) close() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in Close: %v", r)
+		}
+	}()
+	t.cancel()
+	t.snapshots.Wait()
+	if t.chain == nil {
+		return nil
+	}
+	for _, o := range t.chain.Operators {
+		if e := o.Operator.Close(); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// openChain restores and opens the operators, downstream first, so that what one emits while it opens finds the next one ready.
+func (t *task) openChain(own *checkpoint.SubtaskState, reader *checkpoint.Reader, restoredEnded bool) error {
+	ops := t.chain.Operators
+	t.confirms = map[int64]int{}
+	t.confirmed = t.restored
+	for i := len(ops) - 1; i >= 0; i-- {
+		o := ops[i]
+		c := &OpenContext{TaskContext: &TaskContext{t}, uid: o.UID, own: own, reader: reader}
+		if err := o.Operator.Open(c); err != nil {
+			return fmt.Errorf("open %s: %w", o.UID, err)
+		}
+	}
+	if restoredEnded {
+		return t.restoreEnded()
+	}
+	if c := t.chain.Coordinator; c != nil {
+		t.readersLeft = len(t.outs)
+		return c.Start(&CoordinatorContext{Readers: len(t.outs), t: t})
+	}
+	return nil
+}
+
+// restoreEnded: the restored state covers the end, so that the operators have emitted everything; only the channels must hear it.
+func (t *task) restoreEnded() error {
+	t.noMore = true
+	for _, o := range t.outs {
+		if t.chain.Coordinator == nil {
+			o.control(element{kind: watermark, at: MaxWatermark})
+		}
+		o.control(element{kind: end})
+	}
+	t.endNow()
+	return nil
+}
+
+// loop works until the task is finished.
+func (t *task) loop() error {
+	t.low = NoTime
+	t.flushed = time.Now()
+	for !t.over {
+		if err := t.readMail(); err != nil {
+			return err
+		}
+		if t.ctx.Err() != nil {
+			return ErrCancelled
+		}
+		if t.over {
+			break
+		}
+		worked, err := t.slice()
+		if err != nil {
+			return err
+		}
+		if !worked {
+			if err := t.rest(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range t.outs {
+		o.control(element{kind: finished})
+	}
+	return nil
+}
+
+// slice does a bounded piece of work, and only with room on every output.
+func (t *task) slice() (worked bool, err error) {
+	if !t.room() {
+		return false, nil
+	}
+	if now := time.Now(); now.Sub(t.flushed) >= t.host.c.BufferTimeout {
+		t.flushed = now
+		t.flush(false)
+	}
+	for range t.inputs {
+		i := t.turn
+		t.turn++
+		if t.turn == len(t.inputs) {
+			t.turn = 0
+		}
+		c := t.inputs[i]
+		if c.size.Load() == 0 || t.aligner.Blocked(i) {
+			continue
+		}
+		e, ok, err := c.take()
+		if err != nil {
+			if c.finished {
+				c.size.Store(0)
+				continue
+			}
+			return false, err
+		}
+		if !ok {
+			continue
+		}
+		return true, t.element(i, c, &e)
+	}
+	if s := t.chain.Source; s != nil && !t.noMore && t.pollable() {
+		return true, t.poll(s)
+	}
+	return false, nil
+}
+
+func (t *task) pollable() bool {
+	return t.status.kind == pollAgain || t.status.kind == pollUntil && !time.Now().Before(t.status.until)
+}
+
+func (t *task) poll(s Source) (err error) {
+	if t.status, err = s.Poll(&PollContext{}); err != nil {
+		return err
+	}
+	if t.status.kind == pollEnded {
+		t.noMore = true
+		t.flush(true)
+		t.endNow()
+	}
+	return nil
+}
+
+func (t *task) room() bool {
+	for _, o := range t.outs {
+		if !o.room() {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *task) flush(force bool) {
+	for _, r := range t.routers {
+		r.flush(force)
+	}
+}
+
+// waitForRoom blocks inside an operator until some channel has been given credit, or the task is cancelled.
+func (t *task) waitForRoom() error {
+	select {
+	case <-t.credit:
+		return nil
+	case <-t.ctx.Done():
+		return ErrCancelled
+	}
+}
+
+// rest waits until there may be something to do. What is buffered goes out first: an idle edge adds no delay.
+func (t *task) rest() error {
+	t.flush(false)
+	var timer <-chan time.Time
+	until := time.Duration(-1)
+	if t.chain.Source != nil && !t.noMore && t.status.kind == pollUntil && t.room() {
+		until = max(time.Until(t.status.until), 0)
+	}
+	if t.deadlineID != 0 {
+		if d := max(time.Until(t.deadline), 0); until < 0 || d < until {
+			until = d
+		}
+	}
+	if until == 0 {
+		return t.expire()
+	}
+	if until > 0 {
+		tm := time.NewTimer(until)
+		defer tm.Stop()
+		timer = tm.C
+	}
+	select {
+	case <-t.wake:
+	case <-timer:
+	case <-t.ctx.Done():
+		return ErrCancelled
+	}
+	return t.expire()
+}
+
+// expire gives an alignment up whose deadline has passed.
+func (t *task) expire() error {
+	if t.deadlineID == 0 || time.Now().Before(t.deadline) {
+		return nil
+	}
+	id := t.deadlineID
+	t.deadlineID = 0
+	return t.carry(t.aligner.Step(align.Event{Kind: align.Expired, ID: id}))
+}
+
+// element takes one element of channel i.
+func (t *task) element(i int, c *inChannel, e *element) error {
+	switch e.kind {
+	case records:
+		n, err := t.chain.Gates[c.gate].push(e)
+		t.counters.AddIn(n)
+		c.consumed()
+		if c.idle {
+			c.idle = false
+		}
+		return err
+	case watermark:
+		c.idle = false
+		if e.at > c.wm { // never backwards
+			c.wm = e.at
+			return t.advance()
+		}
+	case idle:
+		c.idle = true
+		return t.advance()
+	case barrier:
+		return t.carry(t.aligner.Step(align.Event{Kind: align.Arrived, Channel: i, Barrier: e.barrier, Session: t.host.session.Load()}))
+	case cancelMarker:
+		return t.carry(t.aligner.Step(align.Event{Kind: align.CancelMarker, Channel: i, ID: e.id}))
+	case end:
+		c.ended = true
+		if t.chain.Source != nil {
+			return nil // the coordinator's end: the reader ends when its splits do
+		}
+		for _, o := range t.inputs {
+			if !o.ended {
+				return t.advance()
+			}
+		}
+		return t.end()
+	case finished:
+		c.finished = true
+		return t.carry(t.aligner.Step(align.Event{Kind: align.Finished, Channel: i}))
+	case assignment:
+		t.status = More
+		return t.chain.Source.Assign(e.payload)
+	case noMoreSplits:
+		t.status = More
+		return t.chain.Source.NoMoreSplits()
+	}
+	return nil
+}
+
+// advance hands the least watermark of the channels on that are neither idle nor ended.
+func (t *task) advance() error {
+	if t.head == nil || t.ended {
+		return nil
+	}
+	low, some := MaxWatermark, false
+	for _, c := range t.inputs {
+		if !c.idle && !c.ended {
+			low, some = min(low, c.wm), true
+		}
+	}
+	if !some {
+		if !t.allIdle {
+			t.allIdle = true
+			return t.head.Idle()
+		}
+		return nil
+	}
+	t.allIdle = false
+	if low > t.low {
+		t.low = low
+		return t.head.Watermark(low)
+	}
+	return nil
+}
+
+// end: the input is over. Operators emit what they hold; the subtask then waits for the checkpoint that covers this.
+func (t *task) end() error {
+	if t.ended {
+		return nil
+	}
+	if t.head != nil {
+		if err := t.head.Watermark(MaxWatermark); err != nil {
+			return err
+		}
+		if err := t.head.End(); err != nil {
+			return err
+		}
+	}
+	t.flush(true)
+	t.endNow()
+	return nil
+}
+
+func (t *task) endNow() {
+	t.ended = true
+	if t.chain.Source != nil {
+		t.inputs[0].request(nil, true)
+	}
+	t.host.ended(t)
+}
+
+// readMail carries out what others have asked for.
+func (t *task) readMail() error {
+	t.mu.Lock()
+	ms := t.mu.mail
+	t.mu.mail = nil
+	t.mu.Unlock()
+	for _, m := range ms {
+		if err := t.open(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *task) open(m mail) error {
+	switch m.kind {
+	case mailTrigger:
+		return t.carry(t.aligner.Step(align.Event{Kind: align.Triggered, Barrier: m.barrier, Session: t.host.session.Load()}))
+	case mailLost:
+		return t.carry(t.aligner.Step(align.Event{Kind: align.Lost}))
+	case mailAbort:
+		return t.carry(t.aligner.Step(align.Event{Kind: align.Aborted, ID: m.id}))
+	case mailComplete:
+		return t.complete(m.id)
+	case mailConfirm:
+		if t.confirms[m.id]++; t.confirms[m.id] >= t.chain.Committers {
+			t.confirm(m.id)
+		}
+	case mailWake:
+		t.status = More
+	case mailSnapshot:
+		return t.snapshotDone(m)
+	case mailBroken:
+		if !t.over {
+			return m.err
+		}
+	case mailRequest:
+		if !m.ended {
+			return t.chain.Coordinator.Request(m.reader, m.event)
+		}
+		if t.readersLeft--; t.readersLeft == 0 && !t.ended {
+			for _, o := range t.outs {
+				o.control(element{kind: end})
+			}
+			t.endNow()
+		}
+	}
+	return nil
+}
+
+// complete: the checkpoint exists. Everything up to it is committed, and a subtask whose end it covers is finished.
+func (t *task) complete(id int64) error {
+	if id <= t.completed {
+		return nil
+	}
+	t.completed = id
+	for _, o := range t.chain.Operators {
+		if err := o.Operator.Complete(id); err != nil {
+			return fmt.Errorf("complete checkpoint %d in %s: %w", id, o.UID, err)
+		}
+	}
+	if t.chain.Committers == 0 {
+		t.confirm(id)
+	}
+	return nil
+}
+
+// confirm reports what every committer has confirmed, and finishes.
+func (t *task) confirm(id int64) {
+	t.confirmed = max(t.confirmed, id)
+	maps.DeleteFunc(t.confirms, func(k int64, _ int) bool { return k <= t.confirmed })
+	t.host.confirmed(t, t.confirmed)
+	if t.ended && t.endedBy != 0 && t.confirmed >= t.endedBy {
+		t.over = true
+	}
+}
+
+// carry does what the alignment wants, in its order.
+func (t *task) carry(e align.Effects) error {
+	if e.Cancel != 0 {
+		for _, o := range t.outs {
+			o.control(element{kind: cancelMarker, id: e.Cancel})
+		}
+		if t.deadlineID <= e.Cancel {
+			t.deadlineID = 0
+		}
+	}
+	if e.Decline != 0 {
+		t.host.declined(t, e.Decline, e.Reason, e.Late)
+	}
+	if e.Deadline != 0 {
+		t.deadlineID, t.beganAlign = e.Deadline, time.Now()
+		t.deadline = t.beganAlign.Add(t.aligner.Deadline())
+	}
+	if e.Snapshot != nil {
+		return t.snapshot(*e.Snapshot)
+	}
+	return nil
+}
+
+var errNoStorage = errors.New("no checkpoint directory is configured")
