@@ -19,6 +19,8 @@ import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/queue"
+	"github.com/thalweg-io/thalweg/internal/storage"
+	"github.com/thalweg-io/thalweg/internal/storage/schemes"
 	"github.com/thalweg-io/thalweg/internal/stream"
 	"github.com/thalweg-io/thalweg/internal/worker/wire"
 )
@@ -50,6 +52,7 @@ type worker struct {
 	out      *queue.Queue[*thalwegv1.FromWorker] // read by the writing goroutine
 	in       *queue.Queue[received]
 	host     *stream.Host
+	files    *storage.Registry
 	log      *slog.Logger
 	start    *thalwegv1.WorkerStart
 	epoch    uint64 // highest seen: what comes from a lower one is refused
@@ -116,7 +119,13 @@ func start(g *stream.Graph) (*worker, error) {
 		return nil, w.refuse(err)
 	}
 	incarnation := job.RandomHex()
-	w.host, err = newHost(g, s, incarnation, w)
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, w.refuse(err)
+	}
+	w.files = schemes.Open()
+	w.host, err = NewHost(g, HostOptions{Job: s.Job, TaskManager: s.Taskmanager, TaskManagerIncarnation: s.Incarnation, Incarnation: incarnation,
+		TempDir: dir, Configuration: s.Configuration, Storage: w.files, Log: w.log}, w)
 	if err != nil {
 		return nil, w.refuse(err)
 	}
@@ -184,6 +193,7 @@ func isClosed(err error) bool {
 
 // serve is the loop.
 func (w *worker) serve() error {
+	defer w.files.Close()
 	defer w.host.Close()
 	go w.read()
 	go w.write()
