@@ -109,8 +109,8 @@ func latchDeleted(r *run) {
 	old := r.lead(a)
 	b := r.contend("b", Options{})
 	r.cluster.DeleteLatch(r.T)
-	now := r.lead(b)
 	r.over(old, ha.ErrFenced, ha.ErrSessionLost)
+	now := r.lead(a, b) // b, unless its latch was not there yet
 	if now.Epoch() <= old.Epoch() {
 		r.Fatalf("epoch %d after %d", now.Epoch(), old.Epoch())
 	}

@@ -273,11 +273,8 @@ func (e *Election) advance() {
 			e.finish(nil)
 		}
 	}
-	if e.done || e.flight != 0 || !e.connected || e.stopping && !e.releasing {
+	if e.done || !e.mayAsk() {
 		return
-	}
-	if e.term != nil && !e.releasing && (e.ended || e.cfg.Blind) {
-		return // serve is running: ended, or it is to see nothing
 	}
 	if e.stage == rest && e.patrol != 0 && e.now >= e.patrol {
 		e.dirty, e.doubt = true, true // a server that lags, or lost a watch, has nothing to tell: the barrier makes it catch up
@@ -344,7 +341,7 @@ func (e *Election) wake() time.Duration {
 	if e.releasing {
 		consider(e.releaseBy)
 	}
-	if e.connected && e.flight == 0 {
+	if e.mayAsk() { // else no time is worth waking for: a patrol that is due would be so again at once
 		if e.stage == rest && e.patrol != 0 {
 			consider(e.patrol)
 		}

@@ -99,12 +99,14 @@ func realProcess(t *testing.T, ensemble *services.ZooKeeper, root string, o hate
 				}
 				return
 			}
+			// Nothing passes any more, not even on a connection that is being accepted at this moment; then the client is told.
+			network.Each(func(p *services.Proxy) { p.Cut(services.BothWays) })
 			network.Each(func(p *services.Proxy) {
 				if err := p.Refuse(true); err != nil {
 					t.Error(err)
 				}
-				p.Reset()
 			})
+			network.Each(func(p *services.Proxy) { p.Reset() })
 		},
 		LoseReply:   lose(network.LoseReply),
 		LoseRequest: lose(network.LoseRequest),
