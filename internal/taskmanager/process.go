@@ -110,7 +110,8 @@ func (p *process) serve(d *thalwegv1.Deploy) error {
 	cmd := exec.Command(path, d.Stored.Arguments...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), p.t.c.Environment...)
-	cmd.Env = append(cmd.Env, "THALWEG_MODE=worker")
+	// The graph must come out as it was planned, so what it depends on is the client's.
+	cmd.Env = append(cmd.Env, "THALWEG_MODE=worker", "THALWEG_PARALLELISM="+d.Stored.Configuration["parallelism.default"])
 	cmd.ExtraFiles = []*os.File{controlTheirs, passingTheirs} // descriptors 3 and 4
 	cmd.Stdout = logFile
 	cmd.Stderr = io.MultiWriter(logFile, tail)
