@@ -292,6 +292,17 @@ func (e *Election) advance() {
 	e.out.Send, e.out.ID = &r, e.flight
 }
 
+// mayAsk reports whether the chain can go on now.
+func (e *Election) mayAsk() bool {
+	switch {
+	case e.flight != 0 || !e.connected || e.stopping && !e.releasing:
+		return false
+	case e.term != nil && !e.releasing && (e.ended || e.cfg.Blind):
+		return false // serve is running: ended, or it is to see nothing
+	}
+	return true
+}
+
 // restart begins the chain of the present mode; while a request is in flight, once it has been answered.
 func (e *Election) restart() {
 	if e.flight != 0 {
