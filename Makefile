@@ -16,7 +16,7 @@ SEEDS    ?= 200
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test test-short race e2e sim drill bench fuzz lint proto proto-check services-up services-down clean
+.PHONY: bin-drill help build demo test test-short race e2e sim drill bench fuzz lint proto proto-check services-up services-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,11 @@ e2e: build ## the tests that start real processes, ZooKeeper and HDFS included
 sim: ## the deterministic simulator: SEEDS=n runs in each mode
 	$(GO) run ./internal/sim/cmd/sim -seeds $(SEEDS)
 
-drill: build ## faults on a real cluster under load, each repeated, with times (under 30 minutes); ARGS are handed on
+# With failpoints: named moments of the protocol at which a drill has a leader kill itself.
+bin-drill: build
+	$(BUILD) -tags failpoints -o bin/drill/ ./cmd/... ./test/drill/job
+
+drill: bin-drill ## faults on a real cluster under load, each repeated, with times (under 30 minutes); ARGS are handed on
 	@deploy/install-deps.sh test
 	$(GO) run ./test/drill $(ARGS)
 

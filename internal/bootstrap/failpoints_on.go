@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // reached ends the process, as kill -9 does, at a named point of the protocol: THALWEG_KILL_AT is "point" or "point:n" for its
@@ -27,6 +28,7 @@ func reached() func(point, job string) {
 	return func(point, _ string) {
 		if point == name && left.Add(-1) == 0 {
 			fmt.Fprintf(os.Stderr, "failpoint %s reached: killing this process\n", point)
+			time.Sleep(100 * time.Millisecond) // what was handed to the transport before this point leaves; what comes after never does
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}

@@ -158,6 +158,9 @@ func (l *Leader) step(ev scheduler.Event) {
 		if s := l.sessions[m.Session]; s != nil {
 			if m.Message != nil {
 				s.out.Push(m.Message)
+				if t := m.Message.GetTrigger(); t != nil && l.c.Reached != nil {
+					l.c.Reached("trigger", t.Job) // with two sources, between the first and the last
+				}
 			}
 			if m.Close {
 				s.end()
