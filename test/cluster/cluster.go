@@ -325,6 +325,23 @@ func (c *Cluster) Close() {
 	wg.Wait()
 }
 
+// KillAll is kill -9 of everything that this cluster started, workers included.
+func (c *Cluster) KillAll() {
+	c.mu.Lock()
+	processes, cl := slices.Clone(c.mu.processes), c.mu.client
+	c.mu.processes, c.mu.client = nil, nil
+	c.mu.Unlock()
+	if cl != nil {
+		cl.Close()
+	}
+	for _, p := range processes {
+		for _, pid := range p.Children() {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		p.Kill()
+	}
+}
+
 // Tail writes the last lines of every process's log, for a person who looks for the cause of a failure.
 func (c *Cluster) Tail(w io.Writer, lines int) {
 	logs, _ := filepath.Glob(filepath.Join(c.dir, "log", "*.log"))
