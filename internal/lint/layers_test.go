@@ -38,7 +38,8 @@ var rules = []rule{
 
 	// The runtime of tasks, and the shell of a term, which also serves a job in one process.
 	{"internal/state/...", with(values, "internal/codec/...", "internal/storage")},
-	{"internal/stream/...", with(values, "internal/queue", "internal/codec/...", "internal/state/...", "internal/storage")},
+	{"internal/worker/wire", values},
+	{"internal/stream/...", with(values, "internal/queue", "internal/codec/...", "internal/state/...", "internal/storage", "internal/worker/wire")},
 	{"internal/leader", with(values, "internal/queue", "internal/scheduler/...", "internal/state/checkpoint", "internal/ha", "internal/storage")},
 	{"internal/progress", values},
 	{"internal/worker/...", with(values, "internal/queue", "internal/codec/...", "internal/state/...", "internal/stream/...", "internal/storage/...",
@@ -52,7 +53,7 @@ var rules = []rule{
 
 	// Shells. Neither knows the other, nor the configuration.
 	{"internal/jobmanager/...", with(values, "internal/queue", "internal/scheduler/...", "internal/state/checkpoint", "internal/leader", "internal/ha", "internal/storage")},
-	{"internal/taskmanager/...", with(values, "internal/queue", "internal/taskmanager/core", "internal/worker", "internal/storage")},
+	{"internal/taskmanager/...", with(values, "internal/queue", "internal/taskmanager/core", "internal/worker/wire", "internal/storage")},
 	{"internal/client", with(values, "internal/ha")},
 	{"internal/bootstrap", with(values, "internal/config", "internal/ha/...", "internal/storage/...", "internal/scheduler/...", "internal/leader",
 		"internal/jobmanager/...", "internal/taskmanager/...", "internal/client")},

@@ -55,8 +55,7 @@ type Host struct {
 		changed chan struct{} // closed and replaced when gen is
 		closed  bool
 	}
-	deploys sync.Mutex // one deploy at a time
-	wg      sync.WaitGroup
+	wg sync.WaitGroup
 }
 
 // generation is one run of the job's tasks in this process.

@@ -50,7 +50,7 @@ type worker struct {
 	control  *net.UnixConn
 	passing  *net.UnixConn
 	out      *queue.Queue[*thalwegv1.FromWorker] // read by the writing goroutine
-	in       *queue.Queue[received]
+	in       *queue.Queue[*thalwegv1.ToWorker]
 	host     *stream.Host
 	files    *storage.Registry
 	log      *slog.Logger
@@ -62,12 +62,6 @@ type worker struct {
 	leader   bool // the taskmanager has a session with a leader
 	without  time.Time
 	canceled bool
-}
-
-// received is one message, or the end of the socket.
-type received struct {
-	message *thalwegv1.ToWorker
-	err     error
 }
 
 func inherited(fd uintptr, name string) (*net.UnixConn, error) {
@@ -106,7 +100,7 @@ func start(g *stream.Graph) (*worker, error) {
 		return nil, fmt.Errorf("the first message of the taskmanager is a %T", first.Message)
 	}
 	w := &worker{job: s.Job, control: control, passing: passing, start: s, out: queue.New[*thalwegv1.FromWorker](),
-		in: queue.New[received](), log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("job", s.Job)}
+		in: queue.New[*thalwegv1.ToWorker](), log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("job", s.Job)}
 	if s.ProtocolVersion != wire.ProtocolVersion && s.ProtocolVersion != wire.ProtocolVersion-1 {
 		return nil, w.refuse(fmt.Errorf("the taskmanager speaks worker protocol %d, this binary %d and %d: build it with a runtime of the cluster's version",
 			s.ProtocolVersion, wire.ProtocolVersion-1, wire.ProtocolVersion))
@@ -153,7 +147,7 @@ func (w *worker) read() {
 			}
 			os.Exit(1)
 		}
-		w.in.Push(received{message: m})
+		w.in.Push(m)
 	}
 }
 
@@ -230,9 +224,9 @@ func (w *worker) serve() error {
 
 func (w *worker) drain() error {
 	items, _ := w.in.Drain()
-	for _, r := range items {
+	for _, m := range items {
 		w.heard = time.Now()
-		if err := w.take(r.message); err != nil {
+		if err := w.take(m); err != nil {
 			return err
 		}
 	}

@@ -92,7 +92,6 @@ type jobState struct {
 
 	running  bool // a worker process exists
 	ready    bool // it has said so
-	released bool
 	heard    time.Duration
 	answered bool          // to the newest epoch sent down
 	endBy    time.Duration // tasks that are to end must have by then; 0: none
