@@ -155,7 +155,7 @@ func (s *Services) serve(ctx context.Context, t *term, serve func(ha.Term)) (sto
 func otherCluster(path, want, have string) error {
 	found := "it is gone"
 	if have != "" {
-		found = "it belongs to cluster " + have
+		found = "the directory belongs to cluster " + have
 	}
 	return fmt.Errorf("%s: %w: this process belongs to cluster %s, but %s; running tasks are left alone. "+
 		"Check high-availability.local.dir and cluster-id; if the state was removed on purpose, "+

@@ -11,9 +11,10 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// conn implements Client on go-zookeeper/zk. What it adds is listed with the reasons in docs/adr: the library has no request
-// timeout, no session expiry of its own, no negotiated timeout, opens a new session silently, and keeps requests that were
-// queued under an old session for the new one.
+// conn implements Client on go-zookeeper/zk. What it adds, and why: the library has no request timeout (Do), no expiry of its
+// own and no negotiated timeout (netconn.go), hangs on a server that hangs (netconn.go), sleeps a second between rounds
+// (hosts.go), drops events when its channel is full (event is its callback instead), opens a new session silently (events name
+// it), keeps requests that were queued under an old session for the new one (ready), and piles up watches (arm).
 type conn struct {
 	zk      *zk.Conn
 	hosts   *hosts

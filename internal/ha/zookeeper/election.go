@@ -387,7 +387,7 @@ func encode(v any) []byte {
 func errOtherCluster(path, want, have string) error {
 	found := "the node is gone"
 	if have != "" {
-		found = "it belongs to cluster " + have
+		found = "the znodes belong to cluster " + have
 	}
 	return fmt.Errorf("%s: %w: this process belongs to cluster %s, but %s; running tasks are left alone. "+
 		"Check high-availability.zookeeper.quorum, path.root and cluster-id; if the state was removed on purpose, "+
