@@ -81,6 +81,9 @@ type (
 	// CheckpointRequested: a client asks for a checkpoint now. It is answered by a Reply when it has completed or failed.
 	CheckpointRequested struct{ Reply ReplyID }
 
+	// Resumed: this process did not run for a while. What the others sent meanwhile is still unread, so no time that has passed
+	// says anything about them.
+	Resumed struct{}
 	// Wakeup answers Effects.Wake. An early or superfluous one does no harm.
 	Wakeup struct{}
 )
@@ -96,6 +99,7 @@ func (MetadataWritten) jobEvent()     {}
 func (FilesDeleted) jobEvent()        {}
 func (CancelRequested) jobEvent()     {}
 func (CheckpointRequested) jobEvent() {}
+func (Resumed) jobEvent()             {}
 func (Wakeup) jobEvent()              {}
 
 // ReplyID is the shell's name for a client's request that waits for an answer.

@@ -21,7 +21,7 @@ type Job struct {
 	since  Instant // of the status
 	early  []JobEvent
 	loadAt time.Duration // when to ask for the records again
-	done   bool // all that is left to do is to tell taskmanagers that still have something of it
+	done   bool          // all that is left to do is to tell taskmanagers that still have something of it
 
 	rec   records
 	write writer
@@ -97,6 +97,10 @@ func (j *Job) Step(at Instant, ev JobEvent) Effects {
 
 // take notes what happened.
 func (j *Job) take(ev JobEvent) {
+	if _, ok := ev.(Resumed); ok {
+		j.resumed()
+		return
+	}
 	if j.status == thalwegv1.JobStatus_JOB_STATUS_INITIALIZING {
 		switch ev := ev.(type) {
 		case Loaded:

@@ -203,6 +203,13 @@ func (s *jobScript) run(command string, args []string) string {
 				out += fmt.Sprintf("at %v\n%s", s.now-time.Second, got)
 			}
 		}
+	case "pause": // pause 30s: this process does not run
+		d, err := time.ParseDuration(plain[0])
+		if err != nil {
+			return err.Error()
+		}
+		s.now += d
+		return s.step(Resumed{})
 	case "info":
 		i := s.j.Info()
 		out := fmt.Sprintf("%v generation %v restarts %d running %d/%d", name(i.Summary.Status), job.GenerationOf(i.Generation), i.Restarts, i.Summary.TasksRunning, i.Summary.TasksTotal)

@@ -230,6 +230,22 @@ func (j *Job) taskManagerUp(ev TaskManagerUp) {
 	j.out.Changed = true
 }
 
+// resumed begins all waiting for taskmanagers anew. A checkpoint's acknowledgements may be among what is unread.
+func (j *Job) resumed() {
+	if planted.On("judged-after-own-pause") {
+		return
+	}
+	if j.status == initializing || j.status == reconciling || j.status == cancelling || j.status == failing {
+		j.missing = j.at.Now + j.c.Reconciliation
+	}
+	for _, p := range j.peers {
+		p.since = j.at.Now
+	}
+	if c := j.ck.cur; c != nil {
+		c.deadline = max(c.deadline, j.at.Now+time.Second)
+	}
+}
+
 func (j *Job) taskManagerDown(ev TaskManagerDown) {
 	p := j.peers[ev.Incarnation]
 	if p == nil {

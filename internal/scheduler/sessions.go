@@ -109,7 +109,7 @@ func (s *Sessions) Step(now time.Duration, ev Event) SessionsEffects {
 // noticePause: a step later than asked for by half an interval shows that this process did not run. What the others sent
 // meanwhile is still unread, so their silence says nothing, and a stream that ended may have been ended by our own silence.
 func (s *Sessions) noticePause() {
-	if s.asked == 0 || s.now-s.asked <= s.c.HeartbeatInterval/2 || planted.On("judged-after-own-pause") {
+	if !s.late(s.now) {
 		return
 	}
 	s.notice("warn", fmt.Sprintf("this process was paused for about %v: nobody is judged by that time", (s.now-s.asked).Round(time.Millisecond)))
@@ -125,6 +125,11 @@ func (s *Sessions) noticePause() {
 		}
 	}
 	s.paused = s.now + s.c.HeartbeatInterval
+}
+
+// late reports whether a step at this time comes so late that this process has been paused.
+func (s *Sessions) late(now time.Duration) bool {
+	return s.asked != 0 && now-s.asked > s.c.HeartbeatInterval/2 && !planted.On("judged-after-own-pause")
 }
 
 func (s *Sessions) received(ev Received) {
@@ -310,7 +315,7 @@ func (s *Sessions) heartbeats() {
 }
 
 func (s *Sessions) nextWake() time.Duration {
-	at := s.beat
+	at := min(s.beat, s.now+s.c.HeartbeatInterval/4) // often enough to notice a pause of a small part of any timeout
 	for _, x := range s.waiting() {
 		at = min(at, x.until)
 	}

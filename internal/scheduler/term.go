@@ -23,7 +23,7 @@ type Term struct {
 	wakes    map[string]time.Duration
 	sessWake time.Duration
 	listed   bool
-	early    []Event // of sessions, while not all jobs of the store are known
+	early    []Event         // of sessions, while not all jobs of the store are known
 	unknown  map[string]bool // jobs that taskmanagers run and the store does not know; said once each
 	ended    bool
 }
@@ -47,6 +47,11 @@ func (t *Term) Step(at Instant, ev Event) TermEffects {
 	t.at, t.out = at, TermEffects{}
 	if t.ended {
 		return t.out
+	}
+	if t.sessions.late(at.Now) {
+		for _, j := range t.Jobs() {
+			t.step(j, Resumed{})
+		}
 	}
 	switch ev := ev.(type) {
 	case JobFound:
