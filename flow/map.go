@@ -1,0 +1,179 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// Map makes one record of each.
+func Map[T, U any](s Stream[T], name string, f func(T) U, o ...Option) Stream[U] {
+	n := &node{name: name, kind: "map", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}}
+	n.make = func(_ *builder, next any) (any, error) {
+		return &mapper[T, U]{link: linkTo[U](next), f: f}, nil
+	}
+	return transform[U](s, n, o)
+}
+
+type mapper[T, U any] struct {
+	link[U]
+	f   func(T) U
+	out stream.Batch[U]
+}
+
+func (m *mapper[T, U]) Push(b *stream.Batch[T]) error {
+	values := m.out.Values[:0]
+	for _, v := range b.Values {
+		values = append(values, m.f(v))
+	}
+	m.out = stream.Batch[U]{Values: values, Times: b.Times, Split: b.Split}
+	return m.next.Push(&m.out)
+}
+
+// MapBatch sees a batch at a time: f appends to out and returns it. For code that is faster over slices. It makes one record of each, in order,
+// so that each keeps its time.
+func MapBatch[T, U any](s Stream[T], name string, f func(in []T, out []U) []U, o ...Option) Stream[U] {
+	n := &node{name: name, kind: "map", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}}
+	n.make = func(_ *builder, next any) (any, error) {
+		return &batchMapper[T, U]{link: linkTo[U](next), f: f}, nil
+	}
+	return transform[U](s, n, o)
+}
+
+type batchMapper[T, U any] struct {
+	link[U]
+	f   func([]T, []U) []U
+	out stream.Batch[U]
+}
+
+func (m *batchMapper[T, U]) Push(b *stream.Batch[T]) error {
+	values := m.f(b.Values, m.out.Values[:0])
+	if len(values) != len(b.Values) {
+		return fmt.Errorf("MapBatch was given %d records and returned %d: it makes one of each; use FlatMap for another number", len(b.Values), len(values))
+	}
+	m.out = stream.Batch[U]{Values: values, Times: b.Times, Split: b.Split}
+	return m.next.Push(&m.out)
+}
+
+// ErrSkip is what a TryMap function may wrap to leave one record out, whatever the operator's policy; it is counted.
+var ErrSkip = errors.New("skip the record")
+
+// TryMap may fail. The option FailJob (the default) then fails the task, Skip leaves the record out and counts it. The context ends with the
+// task.
+func TryMap[T, U any](s Stream[T], name string, f func(context.Context, T) (U, error), o ...Option) Stream[U] {
+	n := &node{name: name, kind: "map", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}}
+	n.make = func(b *builder, next any) (any, error) {
+		return &tryMapper[T, U]{link: linkTo[U](next), f: f, skip: n.settings.skip, ctx: b.t.Context(), name: name, skipped: b.skipped}, nil
+	}
+	return transform[U](s, n, o)
+}
+
+type tryMapper[T, U any] struct {
+	link[U]
+	f       func(context.Context, T) (U, error)
+	ctx     context.Context
+	name    string
+	skip    bool
+	skipped func(int)
+	out     stream.Batch[U]
+	times   []int64
+}
+
+func (m *tryMapper[T, U]) Push(b *stream.Batch[T]) error {
+	values, times, skipped := m.out.Values[:0], m.times[:0], 0
+	for i, v := range b.Values {
+		u, err := m.f(m.ctx, v)
+		if err != nil {
+			if m.ctx.Err() == nil && (m.skip || errors.Is(err, ErrSkip)) {
+				skipped++
+				continue
+			}
+			return &OperatorError{Operator: m.name, Err: err}
+		}
+		values = append(values, u)
+		times = append(times, timeAt(b.Times, i))
+	}
+	m.times = times
+	if skipped > 0 {
+		m.skipped(skipped)
+	}
+	if len(values) == 0 {
+		m.out.Values = values
+		return nil
+	}
+	m.out = stream.Batch[U]{Values: values, Times: times, Split: b.Split}
+	return m.next.Push(&m.out)
+}
+
+// FlatMap makes any number of records of each. An error fails the task.
+func FlatMap[T, U any](s Stream[T], name string, f func(v T, out *Out[U]) error, o ...Option) Stream[U] {
+	n := &node{name: name, kind: "flatmap", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}}
+	n.make = func(_ *builder, next any) (any, error) {
+		return &flatMapper[T, U]{link: linkTo[U](next), f: f, name: name, out: newOut[U](next)}, nil
+	}
+	return transform[U](s, n, o)
+}
+
+type flatMapper[T, U any] struct {
+	link[U]
+	f    func(T, *Out[U]) error
+	name string
+	out  *Out[U]
+}
+
+func (m *flatMapper[T, U]) Push(b *stream.Batch[T]) error {
+	m.out.batch.Split = b.Split
+	for i, v := range b.Values {
+		m.out.time = timeAt(b.Times, i)
+		if err := m.f(v, m.out); err != nil {
+			return &OperatorError{Operator: m.name, Err: err}
+		}
+		if m.out.err != nil {
+			return m.out.err
+		}
+	}
+	return m.out.flush()
+}
+
+// FlatMapSeq takes an iterator such as strings.FieldsSeq; it costs an allocation per record.
+func FlatMapSeq[T, U any](s Stream[T], name string, f func(T) iter.Seq[U], o ...Option) Stream[U] {
+	return FlatMap(s, name, func(v T, out *Out[U]) error {
+		for u := range f(v) {
+			if out.Emit(u); out.err != nil {
+				return out.err
+			}
+		}
+		return nil
+	}, o...)
+}
+
+type filter[T any] struct {
+	link[T]
+	keep  func(T) bool
+	out   stream.Batch[T]
+	times []int64
+}
+
+func newFilter[T any](keep func(T) bool, next any) any {
+	return &filter[T]{link: linkTo[T](next), keep: keep}
+}
+
+func (f *filter[T]) Push(b *stream.Batch[T]) error {
+	values, times := f.out.Values[:0], f.times[:0]
+	for i, v := range b.Values {
+		if f.keep(v) {
+			values = append(values, v)
+			times = append(times, timeAt(b.Times, i))
+		}
+	}
+	f.times = times
+	if len(values) == 0 {
+		f.out.Values = values
+		return nil
+	}
+	f.out = stream.Batch[T]{Values: values, Times: times, Split: b.Split}
+	return f.next.Push(&f.out)
+}

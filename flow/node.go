@@ -1,0 +1,108 @@
+package flow
+
+import (
+	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// node is one operator of the graph as the program describes it.
+type node struct {
+	index    int // in Job.nodes
+	name     string
+	kind     string // "source", "map", "window", "sink", ...
+	at       position
+	settings settings
+	inputs   []*edge
+	outputs  []*edge
+	takes    element // nil: a source
+	gives    element // nil: a sink
+	keyed    bool    // has keyed state: max parallelism matters
+	states   []string
+	// times: its output carries event time and watermarks.
+	times bool
+	// inSource: it must be chained to a source to work; says why.
+	inSource string
+
+	// make makes the operator of one subtask: the stream.Input of takes. next is the Input of gives; nil for a sink.
+	make func(b *builder, next any) (any, error)
+	// source makes the reader of a source; enumerate its enumerator.
+	source    func(b *builder, next any) error
+	enumerate func(b *builder) error
+}
+
+// edge is a connection of two operators.
+type edge struct {
+	from, to *node
+	partition
+	chained      bool
+	id           int                    // in the job graph, if not chained
+	partitioning thalwegv1.Partitioning // what partition came to
+}
+
+func (n *node) uid() string {
+	if n.settings.uid != "" {
+		return n.settings.uid
+	}
+	return n.name
+}
+
+// add makes a node, claims its name and remembers what its options got wrong.
+func (j *Job) add(n *node, o []Option) *node {
+	n.index = len(j.nodes)
+	for _, option := range o {
+		if option.set != nil {
+			option.set(&n.settings)
+		}
+	}
+	for _, p := range n.settings.problems {
+		j.fail(n.at, "operator %q: %s", n.name, p)
+	}
+	j.claim(n.name, n.at)
+	if n.settings.uid != "" && n.settings.uid != n.name {
+		j.claim(n.settings.uid, n.at)
+	}
+	j.nodes = append(j.nodes, n)
+	return n
+}
+
+// output is one operator's output on its way to another.
+type output struct {
+	from *node
+	partition
+}
+
+// connect leads outputs into n.
+func (n *node) connect(outs []output) {
+	n.times = len(outs) > 0
+	for _, out := range outs {
+		e := &edge{from: out.from, to: n, partition: out.partition}
+		n.inputs = append(n.inputs, e)
+		out.from.outputs = append(out.from.outputs, e)
+		n.times = n.times && out.from.times
+	}
+}
+
+// builder collects what the chain of one subtask consists of.
+type builder struct {
+	t     *stream.TaskContext
+	chain *stream.Chain
+	// ticks are what the chain's source calls between slices: see ticker.
+	ticks []ticker
+}
+
+// ticker is an operator in a source's chain that looks at the clock.
+type ticker interface {
+	// tick acts on the time, in ns since 1970, and says when to be called at the latest; 0: any time.
+	tick(now int64) (next int64, err error)
+}
+
+// add appends an operator that takes part in checkpoints. Chains are built from their ends, so the list is turned round at last.
+func (b *builder) add(n *node, op stream.Operator) {
+	b.chain.Operators = append(b.chain.Operators, stream.NamedOperator{UID: n.uid(), Operator: op})
+}
+
+// skipped counts records that a policy has left out.
+func (b *builder) skipped(n int) { b.t.Counters().AddSkipped(n) }
+
+// late counts records that came behind the watermark.
+func (b *builder) late(n int) { b.t.Counters().AddLate(n) }

@@ -1,0 +1,282 @@
+package flow
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// defaultSlotGroup is the slot-sharing group of operators that are in no other.
+const defaultSlotGroup = "default"
+
+// splitsSuffix makes the uid of a source's enumerator; no name can contain it.
+const splitsSuffix = "#splits"
+
+// plan checks the whole graph, divides it into chains and gives what the runtime takes; or all mistakes in one error.
+func (j *Job) plan() (*stream.Graph, error) {
+	for _, n := range j.nodes {
+		j.settle(n)
+	}
+	for _, n := range j.nodes {
+		for _, e := range n.inputs {
+			j.route(e)
+		}
+	}
+	j.complete()
+	g := j.chains()
+	if err := j.err(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// settle gives a node what its options left open; its inputs have theirs already.
+func (j *Job) settle(n *node) {
+	s := &n.settings
+	for _, e := range n.inputs {
+		from := &e.from.settings
+		if s.slotGroup == "" {
+			s.slotGroup = from.slotGroup
+		}
+	}
+	if s.slotGroup == "" {
+		s.slotGroup = defaultSlotGroup
+	}
+	if s.parallelism == 0 {
+		for _, e := range n.inputs {
+			s.parallelism = max(s.parallelism, e.from.settings.parallelism)
+		}
+		if s.parallelism == 0 {
+			s.parallelism = j.parallelism
+		}
+	}
+	if s.maxParallelism == 0 {
+		s.maxParallelism = DefaultMaxParallelism
+		for s.maxParallelism < s.parallelism {
+			s.maxParallelism *= 2
+		}
+		s.maxParallelism = min(s.maxParallelism, maxKeyGroups)
+	}
+	if s.parallelism > s.maxParallelism {
+		j.fail(n.at, "operator %q: parallelism %d is above its max parallelism %d: raise MaxParallelism, which state that exists does not survive",
+			n.name, s.parallelism, s.maxParallelism)
+	}
+}
+
+// route decides how the records of an edge travel, and whether it is inside of a chain.
+func (j *Job) route(e *edge) {
+	from, to := &e.from.settings, &e.to.settings
+	e.partitioning = e.kind
+	switch {
+	case e.kind == thalwegv1.Partitioning_PARTITIONING_UNSPECIFIED && from.parallelism == to.parallelism:
+		e.partitioning = thalwegv1.Partitioning_PARTITIONING_FORWARD
+	case e.kind == thalwegv1.Partitioning_PARTITIONING_UNSPECIFIED:
+		e.partitioning = thalwegv1.Partitioning_PARTITIONING_REBALANCE
+	case e.kind == thalwegv1.Partitioning_PARTITIONING_FORWARD && from.parallelism != to.parallelism:
+		j.fail(e.to.at, "operator %q: Forward from %q joins parallelism %d to %d: give both the same, or use Rebalance",
+			e.to.name, e.from.name, from.parallelism, to.parallelism)
+	}
+	// With one subtask on either side there is nobody else to send a key to.
+	direct := e.partitioning == thalwegv1.Partitioning_PARTITIONING_FORWARD ||
+		e.partitioning == thalwegv1.Partitioning_PARTITIONING_HASH && from.parallelism == 1 && to.parallelism == 1
+	e.chained = direct && len(e.to.inputs) == 1 && from.parallelism == to.parallelism && from.maxParallelism == to.maxParallelism &&
+		from.slotGroup == to.slotGroup && !from.noChain && !to.noChain && !to.startChain
+	if e.chained {
+		return
+	}
+	if _, err := e.from.gives.schema(); err != nil {
+		j.fail(e.to.at, "operator %q: its input %v comes from another task (%q), and cannot be encoded: %w", e.to.name, e.from.gives, e.from.name, err)
+	}
+}
+
+// complete says what a graph lacks as a whole.
+func (j *Job) complete() {
+	sinks := 0
+	for _, n := range j.nodes {
+		if n.gives == nil {
+			sinks++
+		}
+	}
+	if sinks > 0 {
+		return
+	}
+	if len(j.nodes) == 0 {
+		j.fail(caller(), "job %q is empty: begin with flow.Read or flow.From, and end with flow.Write or flow.To", j.name)
+		return
+	}
+	j.fail(j.nodes[len(j.nodes)-1].at, "job %q has no sink, so nothing would come of it: end a stream with flow.Write or flow.To", j.name)
+}
+
+// chains makes one vertex of each chain, and one of each source's enumerator before it.
+func (j *Job) chains() *stream.Graph {
+	g := &stream.Graph{Job: &thalwegv1.JobGraph{Name: j.name, Checkpoints: j.checkpoints}}
+	ids := make(map[*node]string) // of each node's vertex
+	for _, head := range j.nodes {
+		if len(head.inputs) == 1 && head.inputs[0].chained {
+			continue
+		}
+		members := chainOf(head)
+		id := vertexID(head.uid())
+		for _, n := range members {
+			ids[n] = id
+			if n.inSource != "" && head.takes != nil {
+				j.fail(n.at, "operator %q: %s", n.name, n.inSource)
+			}
+		}
+		if head.takes == nil {
+			splits := vertexID(head.uid() + splitsSuffix)
+			g.Job.Vertices = append(g.Job.Vertices, enumeratorVertex(head, splits))
+			g.Vertices = append(g.Vertices, &stream.Vertex{Build: head.buildEnumerator})
+			g.Job.Edges = append(g.Job.Edges, &thalwegv1.Edge{Id: int32(len(g.Job.Edges)), From: splits, To: id,
+				Partitioning: thalwegv1.Partitioning_PARTITIONING_COORDINATOR})
+		}
+		for _, e := range head.inputs { // members behind the head have no edge but the chain's
+			e.id = len(g.Job.Edges)
+			schema, _ := e.from.gives.schema() // checked by route
+			g.Job.Edges = append(g.Job.Edges, &thalwegv1.Edge{Id: int32(e.id), From: ids[e.from], To: id, Partitioning: e.partitioning, Codec: schema})
+		}
+		g.Job.Vertices = append(g.Job.Vertices, chainVertex(members, id))
+		g.Vertices = append(g.Vertices, &stream.Vertex{Build: head.build})
+	}
+	g.Job.Fingerprint = fingerprint(g.Job)
+	return g
+}
+
+// chainOf is head and all that is chained to it, upstream first.
+func chainOf(head *node) []*node {
+	members := []*node{head}
+	for _, e := range head.outputs {
+		if e.chained {
+			members = append(members, chainOf(e.to)...)
+		}
+	}
+	return members
+}
+
+func chainVertex(members []*node, id string) *thalwegv1.Vertex {
+	s := members[0].settings
+	v := &thalwegv1.Vertex{Id: id, Parallelism: int32(s.parallelism), MaxParallelism: int32(s.maxParallelism), SlotGroup: s.slotGroup}
+	names := make([]string, len(members))
+	for i, n := range members {
+		names[i] = n.name
+		v.Operators = append(v.Operators, &thalwegv1.Operator{Uid: n.uid(), Kind: n.kind, States: n.states})
+	}
+	v.Name = strings.Join(names, " -> ")
+	return v
+}
+
+func enumeratorVertex(source *node, id string) *thalwegv1.Vertex {
+	return &thalwegv1.Vertex{Id: id, Name: source.name + " splits", Parallelism: 1, MaxParallelism: 1, SlotGroup: source.settings.slotGroup,
+		Operators:   []*thalwegv1.Operator{{Uid: source.uid() + splitsSuffix, Kind: "enumerator"}},
+		Coordinator: true}
+}
+
+// vertexID has the form of Flink's: 32 hexadecimal digits.
+func vertexID(uid string) string {
+	sum := sha256.Sum256([]byte("vertex\x00" + uid))
+	return hex.EncodeToString(sum[:16])
+}
+
+// fingerprint covers all of the graph but itself.
+func fingerprint(g *thalwegv1.JobGraph) uint64 {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(g)
+	if err != nil {
+		panic("flow: encode the job graph: " + err.Error()) // only strings that are not UTF-8 can do that, and names are checked
+	}
+	sum := sha256.Sum256(b)
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// build makes the chain that begins with n for one subtask.
+func (n *node) build(t *stream.TaskContext) (*stream.Chain, error) {
+	b := &builder{t: t, chain: &stream.Chain{}}
+	if n.takes == nil {
+		next, err := n.output(b)
+		if err != nil {
+			return nil, err
+		}
+		if err := n.source(b, next); err != nil {
+			return nil, n.wrap(err)
+		}
+	} else {
+		input, err := n.attach(b)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range n.inputs {
+			gate, err := n.takes.gate(t, e.id, input)
+			if err != nil {
+				return nil, n.wrap(err)
+			}
+			b.chain.Gates = append(b.chain.Gates, gate)
+		}
+	}
+	slices.Reverse(b.chain.Operators)
+	return b.chain, nil
+}
+
+// attach makes n and all that is behind it in its chain, and gives n's input.
+func (n *node) attach(b *builder) (any, error) {
+	var next any
+	if n.gives != nil {
+		var err error
+		if next, err = n.output(b); err != nil {
+			return nil, err
+		}
+	}
+	input, err := n.make(b, next)
+	if err != nil {
+		return nil, n.wrap(err)
+	}
+	return input, nil
+}
+
+// output makes what takes the records of n: operators of the chain, routers to other tasks.
+func (n *node) output(b *builder) (any, error) {
+	var next []any
+	for _, e := range n.outputs {
+		var in any
+		var err error
+		if e.chained {
+			in, err = e.to.attach(b)
+		} else {
+			in, err = n.gives.router(b.t, e)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if e.hash != nil {
+			in = e.hash(in)
+		}
+		next = append(next, in)
+	}
+	return n.gives.fanout(next), nil
+}
+
+func (n *node) buildEnumerator(t *stream.TaskContext) (*stream.Chain, error) {
+	b := &builder{t: t, chain: &stream.Chain{}}
+	if err := n.enumerate(b); err != nil {
+		return nil, n.wrap(err)
+	}
+	return b.chain, nil
+}
+
+func (n *node) wrap(err error) error { return &OperatorError{Operator: n.name, Err: err} }
+
+// OperatorError says in which operator something failed.
+type OperatorError struct {
+	Operator string
+	Err      error
+}
+
+func (e *OperatorError) Error() string { return "operator " + e.Operator + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *OperatorError) Unwrap() error { return e.Err }

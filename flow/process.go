@@ -1,0 +1,347 @@
+package flow
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/state"
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// Process is the general operator. The factory runs once when the job is built, which declares state and timers, and once in each subtask.
+// Whatever it makes besides is the subtask's own.
+func Process[K comparable, T, U any](s Keyed[K, T], name string, f func(*Op[K]) Handler[K, T, U], o ...Option) Stream[U] {
+	n := &node{name: name, kind: "process", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}, keyed: true}
+	declared := &Op[K]{names: make(map[string]bool)}
+	if h := f(declared); h.Record == nil {
+		declared.problem("its Handler has no Record function")
+	}
+	for _, err := range declared.problems {
+		s.stream.job.fail(n.at, "operator %q: %w", name, err)
+	}
+	n.states = declared.states
+	n.make = func(b *builder, next any) (any, error) {
+		op := &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid()}
+		p := &processing[K, T, U]{name: name, op: op, key: s.key, out: newOut[U](next), next: next.(stream.Input[U]), watermark: stream.NoTime}
+		if err := p.hashing(); err != nil {
+			return nil, err
+		}
+		var err error
+		if p.keyed, err = newKeyed[K](b, n); err != nil {
+			return nil, err
+		}
+		op.keyed = p.keyed
+		op.out = p.out
+		p.ctx = &Ctx[K]{watermark: stream.NoTime}
+		op.ctx = p.ctx
+		p.handler = f(op)
+		if len(op.problems) > 0 {
+			return nil, op.problems[0]
+		}
+		b.add(n, p)
+		return p, nil
+	}
+	return transform[U](s.stream, n, o)
+}
+
+func newKeyed[K comparable](b *builder, n *node) (*state.Keyed[K], error) {
+	from, to := b.t.Groups()
+	return state.NewKeyed[K](state.Config{MaxParallelism: b.t.MaxParallelism(), From: from, To: to, Name: n.uid()})
+}
+
+// Handler is what Process does. Record is required.
+type Handler[K comparable, T, U any] struct {
+	Open   func(context.Context) error
+	Record func(c *Ctx[K], v T, out *Out[U]) error
+	Close  func() error
+}
+
+// Op is where an operator declares what it has.
+type Op[K comparable] struct {
+	names    map[string]bool
+	states   []string
+	problems []error
+
+	// In a subtask; zero when the job is built.
+	task   *stream.TaskContext
+	uid    string
+	keyed  *state.Keyed[K]
+	ctx    *Ctx[K]
+	out    any // *Out[U]
+	timers []timers
+}
+
+func (op *Op[K]) problem(format string, args ...any) {
+	op.problems = append(op.problems, fmt.Errorf(format, args...))
+}
+
+// declare takes a name for a piece of state.
+func (op *Op[K]) declare(name, schema string) {
+	if !nameForm.MatchString(name) {
+		op.problem("state name %q: it has 1 to 200 letters, digits and . _ - :, and begins with a letter or digit", name)
+	}
+	if op.names[name] {
+		op.problem("state name %q is declared twice: each state and timer of an operator has a name of its own", name)
+	}
+	op.names[name] = true
+	op.states = append(op.states, name+": "+schema)
+}
+
+// Ctx is the record, or the timer, in hand.
+type Ctx[K comparable] struct {
+	key       K
+	time      int64
+	watermark int64
+}
+
+// Key is the key in hand.
+func (c *Ctx[K]) Key() K { return c.key }
+
+// Time is the event time of the record, or the time of the timer; zero without EventTime.
+func (c *Ctx[K]) Time() time.Time { return timeOf(c.time) }
+
+// Watermark is the operator's: nothing earlier is expected. Zero before the first.
+func (c *Ctx[K]) Watermark() time.Time { return timeOf(c.watermark) }
+
+// Now is the processing time.
+func (c *Ctx[K]) Now() time.Time { return time.Now() }
+
+func timeOf(ns int64) time.Time {
+	if ns == stream.NoTime {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+// Value is state of the key in hand. Get returns a copy; only Set and Update write.
+type Value[V any] struct{ in valueOf[V] }
+
+// valueOf is a *state.Value without its key type.
+type valueOf[V any] interface {
+	Get() (V, bool)
+	Set(V)
+	Update(func(*V))
+	Clear()
+}
+
+// NewValue declares a value per key.
+func NewValue[V any, K comparable](op *Op[K], name string, o ...StateOption) *Value[V] {
+	c, err := codec.For[V]()
+	if err != nil {
+		op.problem("state %q: %w", name, err)
+		return &Value[V]{}
+	}
+	op.declare(name, c.Schema().String())
+	if op.keyed == nil {
+		return &Value[V]{}
+	}
+	v, err := state.NewValue[K, V](op.keyed, name)
+	if err != nil {
+		op.problem("state %q: %w", name, err)
+		return &Value[V]{}
+	}
+	return &Value[V]{in: v}
+}
+
+// Get is the value of the key in hand, and whether it has one.
+func (v *Value[V]) Get() (V, bool) { return v.in.Get() }
+
+// Set sets it.
+func (v *Value[V]) Set(x V) { v.in.Set(x) }
+
+// Update starts from the zero value where there is none; the pointer is valid inside f only.
+func (v *Value[V]) Update(f func(*V)) { v.in.Update(f) }
+
+// Clear removes it.
+func (v *Value[V]) Clear() { v.in.Clear() }
+
+// StateOption adjusts a piece of state.
+type StateOption struct{ _ int }
+
+// Timer fires per key, once per time set, in event time.
+type Timer[K comparable, U any] struct {
+	in   *state.Timers[K]
+	fire func(c *Ctx[K], at time.Time, out *Out[U]) error
+	op   *Op[K]
+	out  *Out[U]
+}
+
+// timers is a *Timer without its type of output.
+type timers interface {
+	next() (int64, bool)
+	due(upto int64) error
+}
+
+// NewTimer declares a timer. fire runs with the key in hand, when the watermark has reached the time.
+func NewTimer[K comparable, U any](op *Op[K], name string, fire func(c *Ctx[K], at time.Time, out *Out[U]) error) *Timer[K, U] {
+	op.declare(name, "timer")
+	t := &Timer[K, U]{fire: fire, op: op}
+	if fire == nil {
+		op.problem("timer %q: it has nothing to fire", name)
+	}
+	if op.keyed == nil {
+		return t
+	}
+	var ok bool
+	if t.out, ok = op.out.(*Out[U]); !ok {
+		op.problem("timer %q emits %v, and its operator something else", name, elementOf[U]{})
+		return t
+	}
+	var err error
+	if t.in, err = state.NewTimers[K](op.keyed, name); err != nil {
+		op.problem("timer %q: %w", name, err)
+		return t
+	}
+	op.timers = append(op.timers, t)
+	return t
+}
+
+// Set lets the timer fire for the key in hand at a time; one that is not behind the watermark any more fires with the next watermark.
+func (t *Timer[K, U]) Set(_ *Ctx[K], at time.Time) { t.in.Set(at.UnixNano()) }
+
+// Cancel takes that back.
+func (t *Timer[K, U]) Cancel(_ *Ctx[K], at time.Time) { t.in.Cancel(at.UnixNano()) }
+
+func (t *Timer[K, U]) next() (int64, bool) { return t.in.Next() }
+
+func (t *Timer[K, U]) due(upto int64) error {
+	return t.in.Due(upto, func(key K, _ uint64, at int64) error { // with the key in hand
+		t.op.ctx.key, t.op.ctx.time = key, at
+		t.out.time = at
+		if err := t.fire(t.op.ctx, timeOf(at), t.out); err != nil {
+			return err
+		}
+		return t.out.err
+	})
+}
+
+// processing is a Process operator in a subtask.
+type processing[K comparable, T, U any] struct {
+	stream.Base
+	name      string
+	op        *Op[K]
+	key       func(T) K
+	hash      func(K) uint64
+	keyed     *state.Keyed[K]
+	handler   Handler[K, T, U]
+	ctx       *Ctx[K]
+	out       *Out[U]
+	next      stream.Input[U]
+	watermark int64
+	opened    bool
+}
+
+func (p *processing[K, T, U]) hashing() (err error) {
+	p.hash, err = codec.Hasher[K]()
+	return err
+}
+
+func (p *processing[K, T, U]) Push(b *stream.Batch[T]) error {
+	p.out.batch.Split = b.Split
+	for i, v := range b.Values {
+		key := p.key(v)
+		var hash uint64
+		if len(b.Hashes) != 0 {
+			hash = b.Hashes[i]
+		} else {
+			hash = p.hash(key)
+		}
+		p.keyed.Seek(key, hash)
+		at := timeAt(b.Times, i)
+		p.ctx.key, p.ctx.time, p.out.time = key, at, at
+		if err := p.handler.Record(p.ctx, v, p.out); err != nil {
+			return &OperatorError{Operator: p.name, Err: err}
+		}
+		if p.out.err != nil {
+			return p.out.err
+		}
+	}
+	if err := p.keyed.Err(); err != nil {
+		return err
+	}
+	return p.out.flush()
+}
+
+// Watermark fires what is due, in the order of time over all timers of the operator, and then hands the watermark on.
+func (p *processing[K, T, U]) Watermark(at int64) error {
+	if at <= p.watermark {
+		return nil
+	}
+	p.watermark, p.ctx.watermark = at, at
+	p.out.batch.Split = -1
+	for {
+		first := timers(nil)
+		var when int64
+		for _, t := range p.op.timers {
+			if next, ok := t.next(); ok && next <= at && (first == nil || next < when) {
+				first, when = t, next
+			}
+		}
+		if first == nil {
+			break
+		}
+		if err := first.due(when); err != nil {
+			return &OperatorError{Operator: p.name, Err: err}
+		}
+	}
+	if err := p.keyed.Err(); err != nil {
+		return err
+	}
+	if err := p.out.flush(); err != nil {
+		return err
+	}
+	return p.next.Watermark(at)
+}
+
+func (p *processing[K, T, U]) Idle() error                { return p.next.Idle() }
+func (p *processing[K, T, U]) SplitEnd(split int32) error { return p.next.SplitEnd(split) }
+func (p *processing[K, T, U]) End() error                 { return p.next.End() }
+
+func (p *processing[K, T, U]) Open(c *stream.OpenContext) error {
+	if r := c.Keyed(); r != nil {
+		if err := p.keyed.Restore(r, p.op.uid); err != nil {
+			return err
+		}
+	}
+	if p.handler.Open != nil {
+		if err := p.handler.Open(c.Context()); err != nil {
+			return &OperatorError{Operator: p.name, Err: err}
+		}
+	}
+	p.opened = true
+	return nil
+}
+
+func (p *processing[K, T, U]) Snapshot(s *stream.Snapshot) error {
+	return p.keyed.Snapshot(s.Keyed(), p.op.uid)
+}
+
+func (p *processing[K, T, U]) Close() (err error) {
+	if p.opened && p.handler.Close != nil {
+		if err = p.handler.Close(); err != nil {
+			err = &OperatorError{Operator: p.name, Err: err}
+		}
+	}
+	p.keyed.Close()
+	return err
+}
+
+// watermarkEntry is how an operator keeps its watermark over a restore.
+func watermarkEntry(at int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(at)) }
+
+func watermarkOf(entries [][]byte) (int64, error) {
+	switch {
+	case len(entries) == 0:
+		return stream.NoTime, nil
+	case len(entries[0]) != 8:
+		return 0, fmt.Errorf("restore the watermark: %d bytes instead of 8", len(entries[0]))
+	}
+	low := int64(stream.MaxWatermark)
+	for _, e := range entries {
+		low = min(low, int64(binary.LittleEndian.Uint64(e)))
+	}
+	return low, nil
+}

@@ -1,0 +1,257 @@
+package flow
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// enumerating runs a source's enumerator in its own vertex: the root where the source's barriers start.
+type enumerating[T any] struct {
+	stream.Base
+	src        Source[T]
+	task       taskOf
+	enumerator Enumerator
+	c          *stream.CoordinatorContext
+}
+
+func enumerateSplits[T any](b *builder, n *node, src Source[T]) error {
+	op := &enumerating[T]{src: src, task: taskOf{b.t, n.uid()}}
+	b.chain.Operators = append(b.chain.Operators, stream.NamedOperator{UID: n.uid() + splitsSuffix, Operator: op})
+	b.chain.Coordinator = op
+	return nil
+}
+
+func (e *enumerating[T]) Open(c *stream.OpenContext) (err error) {
+	var restored [][]byte
+	if c.Restored() {
+		restored = append([][]byte{}, c.Entries()...)
+	}
+	e.enumerator, err = e.src.Enumerator(e.task, restored)
+	return err
+}
+
+func (e *enumerating[T]) Snapshot(s *stream.Snapshot) error {
+	s.Entries(e.enumerator.Left()...)
+	return nil
+}
+
+func (e *enumerating[T]) Start(c *stream.CoordinatorContext) error {
+	e.c = c
+	return nil
+}
+
+// Request comes from a reader that has nothing left to read.
+func (e *enumerating[T]) Request(reader int, _ []byte) error {
+	splits, err := e.enumerator.Next(reader, e.c.Readers)
+	if err != nil {
+		return err
+	}
+	if len(splits) == 0 {
+		e.c.NoMoreSplits(reader)
+		return nil
+	}
+	for _, split := range splits {
+		e.c.Assign(reader, split)
+	}
+	return nil
+}
+
+// reading drives a source's chain: it reads the splits that its subtask was given in turn, a batch at a time.
+type reading[T any] struct {
+	stream.Base
+	name   string
+	src    Source[T]
+	task   taskOf
+	next   stream.Input[T]
+	ticks  []ticker
+	splits []*openSplit[T]
+	number int32 // of the next split: numbers are not used again, and survive a restore
+	asked  bool  // the enumerator has been asked and has not answered
+	noMore bool
+	turn   int
+	batch  stream.Batch[T]
+	times  []int64
+}
+
+// openSplit is a split that is being read.
+type openSplit[T any] struct {
+	number int32
+	reader Reader[T]
+	wait   Next
+}
+
+func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
+	op := &reading[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}, next: next.(stream.Input[T]), ticks: b.ticks}
+	op.batch.Values = make([]T, batchSize)
+	op.times = make([]int64, batchSize)
+	for i := range op.times {
+		op.times[i] = stream.NoTime
+	}
+	b.add(n, op)
+	b.chain.Source = op
+	return nil
+}
+
+func (r *reading[T]) Open(c *stream.OpenContext) error {
+	for i, entry := range c.Entries() {
+		v, size := binary.Uvarint(entry)
+		if size <= 0 || v > 1<<31-1 || i == 0 && size != len(entry) {
+			return fmt.Errorf("restore splits: entry %d is not what a reader wrote", i)
+		}
+		if i == 0 {
+			r.number = int32(v)
+			continue
+		}
+		if err := r.begin(int32(v), entry[size:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reading[T]) begin(number int32, split []byte) error {
+	reader, err := r.src.Reader(r.task, split)
+	if err != nil {
+		return fmt.Errorf("source %s: %w", r.name, err)
+	}
+	r.splits = append(r.splits, &openSplit[T]{number: number, reader: reader})
+	return nil
+}
+
+func (r *reading[T]) Snapshot(s *stream.Snapshot) error {
+	entries := [][]byte{binary.AppendUvarint(nil, uint64(r.number))}
+	for _, split := range r.splits {
+		entries = append(entries, append(binary.AppendUvarint(nil, uint64(split.number)), split.reader.Position()...))
+	}
+	s.Entries(entries...)
+	return nil
+}
+
+func (r *reading[T]) Close() error {
+	var errs []error
+	for _, split := range r.splits {
+		errs = append(errs, split.reader.Close())
+	}
+	r.splits = nil
+	return errors.Join(errs...)
+}
+
+// Assign takes a split from the enumerator.
+func (r *reading[T]) Assign(split []byte) error {
+	r.asked = false
+	err := r.begin(r.number, split)
+	r.number++
+	return err
+}
+
+// NoMoreSplits says that the splits at hand are the last.
+func (r *reading[T]) NoMoreSplits() error {
+	r.noMore = true
+	return nil
+}
+
+// Poll does a slice of work: one batch of one split, so that splits of any number get their turn.
+func (r *reading[T]) Poll(*stream.PollContext) (stream.Status, error) {
+	now := time.Now()
+	earliest, err := r.tick(now)
+	if err != nil {
+		return stream.Status{}, err
+	}
+	if len(r.splits) == 0 {
+		return r.ask(earliest)
+	}
+	for range r.splits {
+		r.turn = (r.turn + 1) % len(r.splits)
+		split := r.splits[r.turn]
+		if at, ok := split.wait.Time(); ok && at.After(now) {
+			earliest = sooner(earliest, at)
+			continue
+		}
+		worked, err := r.read(split)
+		if err != nil {
+			return stream.Status{}, fmt.Errorf("source %s: %w", r.name, err)
+		}
+		if worked {
+			return stream.More, nil
+		}
+		if at, ok := split.wait.Time(); ok {
+			earliest = sooner(earliest, at)
+		}
+	}
+	return waiting(earliest), nil
+}
+
+// ask asks the enumerator for splits, once; the source ends when there are none.
+func (r *reading[T]) ask(earliest time.Time) (stream.Status, error) {
+	if r.noMore {
+		if err := r.next.Watermark(stream.MaxWatermark); err != nil {
+			return stream.Status{}, err
+		}
+		return stream.Ended, r.next.End()
+	}
+	if !r.asked {
+		r.asked = true
+		r.task.Request(nil)
+	}
+	return waiting(earliest), nil
+}
+
+// read hands on a batch of a split; it did work unless the split has nothing now.
+func (r *reading[T]) read(split *openSplit[T]) (worked bool, err error) {
+	n, next, err := split.reader.Read(r.batch.Values[:batchSize])
+	if err != nil {
+		return false, err
+	}
+	split.wait = next
+	if n > 0 {
+		r.task.Counters().AddIn(n)
+		r.batch = stream.Batch[T]{Values: r.batch.Values[:n], Times: r.times[:n], Split: split.number}
+		if err := r.next.Push(&r.batch); err != nil {
+			return false, err
+		}
+	}
+	if next.Ended() {
+		return true, r.end(split)
+	}
+	return n > 0 || next == Again, nil
+}
+
+func (r *reading[T]) end(split *openSplit[T]) error {
+	r.splits = append(r.splits[:r.turn], r.splits[r.turn+1:]...)
+	r.turn = 0
+	if err := split.reader.Close(); err != nil {
+		return err
+	}
+	return r.next.SplitEnd(split.number)
+}
+
+func (r *reading[T]) tick(now time.Time) (earliest time.Time, err error) {
+	for _, t := range r.ticks {
+		next, err := t.tick(now.UnixNano())
+		if err != nil {
+			return time.Time{}, err
+		}
+		if next != 0 {
+			earliest = sooner(earliest, time.Unix(0, next))
+		}
+	}
+	return earliest, nil
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func waiting(until time.Time) stream.Status {
+	if until.IsZero() {
+		return stream.WaitWake
+	}
+	return stream.WaitUntil(until)
+}
