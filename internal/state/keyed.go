@@ -1,0 +1,107 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+)
+
+// Config says whose state it is.
+type Config struct {
+	Name           string // of the operator, for errors
+	MaxParallelism int    // number of key groups of the job's vertex, 1 to 32768
+	From, To       int    // key groups [From, To) are this subtask's
+
+	onHeap bool // for tests: the form of memory that systems without mappings have
+}
+
+const maxParallelism = 1 << 15
+
+// Keyed is all keyed state of one operator in one subtask. It belongs to the task's goroutine.
+type Keyed[K comparable] struct {
+	c       Config
+	key     K
+	hash    uint64
+	hasher  func(K) uint64
+	codec   codec.Codec[K]
+	handles []handle[K]
+	err     error
+	closed  bool
+}
+
+// handle is what Keyed does with every kind of state.
+type handle[K comparable] interface {
+	// table describes the handle as a table of a checkpoint.
+	table() checkpoint.Table
+	// snapshot writes a key group as chunks of the table with this number.
+	snapshot(w *checkpoint.FileWriter, table, group int)
+	// restore applies a chunk of a key group.
+	restore(group int, c checkpoint.Chunk) error
+	bytes() int64
+	close()
+}
+
+// NewKeyed makes state without anything in it. A K that cannot be a key is an error that names the field.
+func NewKeyed[K comparable](c Config) (*Keyed[K], error) {
+	if c.MaxParallelism < 1 || c.MaxParallelism > maxParallelism || c.From < 0 || c.From >= c.To || c.To > c.MaxParallelism {
+		return nil, fmt.Errorf("state of operator %s: key groups [%d, %d) of %d: want a part of at most %d", c.Name, c.From, c.To, c.MaxParallelism, maxParallelism)
+	}
+	k := &Keyed[K]{c: c}
+	var err error
+	if k.hasher, err = codec.Hasher[K](); err != nil {
+		return nil, fmt.Errorf("state of operator %s: %w", c.Name, err)
+	}
+	if k.codec, err = codec.For[K](); err != nil {
+		return nil, fmt.Errorf("state of operator %s: %w", c.Name, err)
+	}
+	return k, nil
+}
+
+// Seek takes a key in hand: the handles speak of it until the next Seek. hash is codec.Hasher's, and of a key group of this subtask.
+func (k *Keyed[K]) Seek(key K, hash uint64) { k.key, k.hash = key, hash }
+
+// Err is the first thing that could not be kept. What handles return afterwards means nothing; the task has to fail.
+func (k *Keyed[K]) Err() error { return k.err }
+
+func (k *Keyed[K]) fail(name string, err error) {
+	if k.err == nil {
+		k.err = fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
+	}
+}
+
+// Bytes is the memory that the state takes, on and off the Go heap, but for directories.
+func (k *Keyed[K]) Bytes() int64 {
+	n := int64(0)
+	for _, h := range k.handles {
+		n += h.bytes()
+	}
+	return n
+}
+
+// Close gives all memory back. No handle may be used afterwards. A second Close does nothing.
+func (k *Keyed[K]) Close() {
+	if k.closed {
+		return
+	}
+	k.closed = true
+	for _, h := range k.handles {
+		h.close()
+	}
+}
+
+// add registers a new handle.
+func (k *Keyed[K]) add(h handle[K]) error {
+	for _, o := range k.handles {
+		if o.table().Name == h.table().Name {
+			h.close()
+			return fmt.Errorf("state of operator %s: two states are called %q: names are unique in an operator", k.c.Name, h.table().Name)
+		}
+	}
+	k.handles = append(k.handles, h)
+	return nil
+}
+
+// groupOf is the key group of a hash.
+func (k *Keyed[K]) groupOf(hash uint64) int { return job.KeyGroup(hash, k.c.MaxParallelism) }

@@ -1,0 +1,480 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+	"github.com/thalweg-io/thalweg/internal/storage/storagetest"
+)
+
+// The real state against maps: random operations on one operator at random parallelism, with snapshots and restores at another.
+
+type subtask[K comparable, V, A any] struct {
+	keyed  *Keyed[K]
+	value  *Value[K, V]
+	timers *Timers[K]
+	slices *Slices[K, A]
+}
+
+type model[K comparable, V, A any] struct {
+	t        *rapid.T
+	fs       *storagetest.Mem
+	onHeap   bool
+	max      int
+	hash     func(K) uint64
+	subtasks []*subtask[K, V, A]
+	key      func(i int) K
+	val      func(i int) V
+	acc      func(i int) A
+
+	values map[K]V
+	timers map[K]map[int64]bool
+	panes  map[int64]map[K]A
+	epoch  int64
+}
+
+func (m *model[K, V, A]) start(parallelism int) {
+	for i := range parallelism {
+		from, to := job.Groups(i, m.max, parallelism)
+		s := &subtask[K, V, A]{}
+		var err error
+		if s.keyed, err = NewKeyed[K](Config{Name: "op", MaxParallelism: m.max, From: from, To: to, onHeap: m.onHeap}); err != nil {
+			m.t.Fatal(err)
+		}
+		if s.value, err = NewValue[K, V](s.keyed, "value"); err != nil {
+			m.t.Fatal(err)
+		}
+		if s.timers, err = NewTimers(s.keyed, "timers"); err != nil {
+			m.t.Fatal(err)
+		}
+		if s.slices, err = NewSlices[K, A](s.keyed, "slices"); err != nil {
+			m.t.Fatal(err)
+		}
+		m.subtasks = append(m.subtasks, s)
+	}
+}
+
+func (m *model[K, V, A]) stop() {
+	for _, s := range m.subtasks {
+		s.keyed.Close()
+	}
+	m.subtasks = nil
+}
+
+// seek takes a key in hand and returns the subtask that owns it.
+func (m *model[K, V, A]) seek(k K) *subtask[K, V, A] {
+	h := m.hash(k)
+	s := m.owner(h)
+	s.keyed.Seek(k, h)
+	return s
+}
+
+func (m *model[K, V, A]) owner(hash uint64) *subtask[K, V, A] {
+	return m.subtasks[job.Owner(job.KeyGroup(hash, m.max), m.max, len(m.subtasks))]
+}
+
+func (m *model[K, V, A]) anyKey() K      { return m.key(rapid.IntRange(0, 30).Draw(m.t, "key")) }
+func (m *model[K, V, A]) anyTime() int64 { return rapid.Int64Range(-20, 20).Draw(m.t, "time") }
+
+func (m *model[K, V, A]) set() {
+	k, v := m.anyKey(), m.val(rapid.IntRange(0, 300).Draw(m.t, "value"))
+	m.seek(k).value.Set(v)
+	m.values[k] = v
+}
+
+func (m *model[K, V, A]) update() {
+	k, v := m.anyKey(), m.val(rapid.IntRange(0, 300).Draw(m.t, "value"))
+	m.seek(k).value.Update(func(p *V) {
+		if !reflect.DeepEqual(*p, m.values[k]) {
+			m.t.Fatalf("value of %v is %v, want %v", k, *p, m.values[k])
+		}
+		*p = v
+	})
+	m.values[k] = v
+}
+
+func (m *model[K, V, A]) clear() {
+	k := m.anyKey()
+	m.seek(k).value.Clear()
+	delete(m.values, k)
+}
+
+// batch updates many keys at once, some twice, enough for segments to grow and split.
+func (m *model[K, V, A]) batch() {
+	n := rapid.SampledFrom([]int{1, 63, 64, 65, 200, 4000}).Draw(m.t, "batch")
+	from, span := rapid.IntRange(0, 9000).Draw(m.t, "from"), rapid.IntRange(1, n).Draw(m.t, "span")
+	slice := rapid.Int64Range(-3, 3).Draw(m.t, "slice")
+	keys, hashes := map[*subtask[K, V, A]][]K{}, map[*subtask[K, V, A]][]uint64{}
+	for i := range n {
+		k := m.key(from + i%span)
+		h := m.hash(k)
+		s := m.owner(h)
+		keys[s], hashes[s] = append(keys[s], k), append(hashes[s], h)
+	}
+	if m.panes[slice] == nil {
+		m.panes[slice] = map[K]A{}
+	}
+	for s, ks := range keys {
+		at := 0
+		must(m.t, s.value.UpdateBatch(ks, hashes[s], func(i int, v *V, fresh bool) {
+			want, had := m.values[ks[i]]
+			if i != at || fresh == had || !reflect.DeepEqual(*v, want) {
+				m.t.Fatalf("record %d, of %v: number %d, fresh %v, value %v; want %d, %v, %v", at, ks[i], i, fresh, *v, at, !had, want)
+			}
+			at++
+			*v = m.val(from + i)
+			m.values[ks[i]] = *v
+		}))
+		if at != len(ks) {
+			m.t.Fatalf("%d of %d records updated", at, len(ks))
+		}
+		must(m.t, s.slices.UpdateBatch(slice, ks, hashes[s], func(i int, a *A, fresh bool) {
+			want, had := m.panes[slice][ks[i]]
+			if fresh == had || !reflect.DeepEqual(*a, want) {
+				m.t.Fatalf("slice %d of %v: fresh %v, %v; want %v, %v", slice, ks[i], fresh, *a, !had, want)
+			}
+			*a = m.acc(from + i)
+			m.panes[slice][ks[i]] = *a
+		}))
+	}
+}
+
+func (m *model[K, V, A]) setTimer() {
+	k, at := m.anyKey(), m.anyTime()
+	m.seek(k).timers.Set(at)
+	if m.timers[k] == nil {
+		m.timers[k] = map[int64]bool{}
+	}
+	m.timers[k][at] = true
+}
+
+func (m *model[K, V, A]) cancelTimer() {
+	k, at := m.anyKey(), m.anyTime()
+	m.seek(k).timers.Cancel(at)
+	delete(m.timers[k], at)
+}
+
+// due fires; some timers set another one, which may be due as well.
+func (m *model[K, V, A]) due() {
+	upto, again := m.anyTime(), rapid.Int64Range(1, 9).Draw(m.t, "again")
+	for i, s := range m.subtasks {
+		last := int64(-1 << 62)
+		must(m.t, s.timers.Due(upto, func(k K, hash uint64, at int64) error {
+			if !m.timers[k][at] || at > upto || at < last || hash != m.hash(k) || m.owner(hash) != s {
+				m.t.Fatalf("timer %d of %v fired after %d, up to %d; set are %v", at, k, last, upto, m.timers[k])
+			}
+			last = at
+			delete(m.timers[k], at)
+			if at%4 == 0 {
+				s.timers.Set(at + again)
+				m.timers[k][at+again] = true
+			}
+			return nil
+		}))
+		next, ok := s.timers.Next()
+		want, some := int64(0), false
+		for k, ats := range m.timers {
+			for at := range ats {
+				if m.owner(m.hash(k)) == s && (!some || at < want) {
+					want, some = at, true
+				}
+			}
+		}
+		if ok != some || next != want || ok && next <= upto {
+			m.t.Fatalf("next timer of subtask %d is %d, %v; want %d, %v", i, next, ok, want, some)
+		}
+	}
+}
+
+func (m *model[K, V, A]) updateSlice() {
+	k, slice, a := m.anyKey(), m.anyTime(), m.acc(rapid.IntRange(0, 300).Draw(m.t, "acc"))
+	if m.panes[slice] == nil {
+		m.panes[slice] = map[K]A{}
+	}
+	must(m.t, m.seek(k).slices.Update(slice, func(p *A, fresh bool) {
+		want, had := m.panes[slice][k]
+		if fresh == had || !reflect.DeepEqual(*p, want) {
+			m.t.Fatalf("slice %d of %v: fresh %v, %v; want %v, %v", slice, k, fresh, *p, !had, want)
+		}
+		*p = a
+	}))
+	m.panes[slice][k] = a
+}
+
+func (m *model[K, V, A]) fire() {
+	upto := m.anyTime()
+	for _, s := range m.subtasks {
+		last := int64(-1 << 62)
+		must(m.t, s.slices.FireUpTo(upto, func(slice int64, k K, hash uint64, a *A) error {
+			want, had := m.panes[slice][k]
+			if !had || slice > upto || slice < last || hash != m.hash(k) || m.owner(hash) != s || !reflect.DeepEqual(*a, want) {
+				m.t.Fatalf("slice %d of %v fired with %v after slice %d, up to %d; want %v, %v", slice, k, *a, last, upto, want, had)
+			}
+			last = slice
+			delete(m.panes[slice], k)
+			return nil
+		}))
+		if first, ok := s.slices.First(); ok && first <= upto {
+			m.t.Fatalf("slice %d is left after firing up to %d", first, upto)
+		}
+	}
+	for slice, left := range m.panes {
+		if slice <= upto {
+			if len(left) > 0 {
+				m.t.Fatalf("slice %d did not fire %d keys", slice, len(left))
+			}
+			delete(m.panes, slice)
+		}
+	}
+}
+
+// rescale takes a checkpoint and goes on from it.
+func (m *model[K, V, A]) rescale() {
+	m.epoch++
+	var states []*checkpoint.SubtaskState
+	for i, s := range m.subtasks {
+		w := checkpoint.NewFileWriter(checkpoint.FileConfig{FS: m.fs, Dir: "mem:///c", Checkpoint: m.epoch, Task: job.TaskID{Vertex: "v", Subtask: i},
+			InlineThreshold: rapid.SampledFrom([]int{0, 1 << 20}).Draw(m.t, "threshold")})
+		must(m.t, s.keyed.Snapshot(w, "uid"))
+		f, err := w.Finish(context.Background())
+		must(m.t, err)
+		state, err := checkpoint.DecodeSubtaskState((&checkpoint.SubtaskState{Vertex: "v", Subtask: i, Files: []checkpoint.File{*f}}).Append(nil))
+		must(m.t, err)
+		states = append(states, state)
+	}
+	m.stop()
+	m.start(rapid.IntRange(1, min(m.max, 5)).Draw(m.t, "parallelism"))
+	for _, s := range m.subtasks {
+		r, err := checkpoint.Open(context.Background(), m.fs, "mem:///c", states...)
+		must(m.t, err)
+		must(m.t, s.keyed.Restore(r, "uid"))
+		must(m.t, r.Close())
+	}
+}
+
+// check compares everything.
+func (m *model[K, V, A]) check() {
+	for k, want := range m.values {
+		if got, ok := m.seek(k).value.Get(); !ok || !reflect.DeepEqual(got, want) {
+			m.t.Fatalf("value of %v is %v, %v; want %v", k, got, ok, want)
+		}
+	}
+	missing := m.key(20_000)
+	if got, ok := m.seek(missing).value.Get(); ok {
+		m.t.Fatalf("a key that was never there has %v", got)
+	}
+	values, timers, panes := 0, 0, 0
+	for _, s := range m.subtasks {
+		must(m.t, s.keyed.Err())
+		s.value.t.check()
+		s.timers.t.check()
+		for _, t := range s.slices.tables {
+			t.check()
+		}
+		values, timers, panes = values+s.value.Len(), timers+s.timers.Len(), panes+s.slices.Len()
+	}
+	wantTimers, wantPanes := 0, 0
+	for _, ats := range m.timers {
+		wantTimers += len(ats)
+	}
+	for _, p := range m.panes {
+		wantPanes += len(p)
+	}
+	if values != len(m.values) || timers != wantTimers || panes != wantPanes {
+		m.t.Fatalf("%d values, %d timers, %d panes; want %d, %d, %d", values, timers, panes, len(m.values), wantTimers, wantPanes)
+	}
+}
+
+func must(t *rapid.T, err error) {
+	if err != nil {
+		t.Helper()
+		t.Fatal(err)
+	}
+}
+
+func testModel[K comparable, V, A any](t *testing.T, key func(int) K, val func(int) V, acc func(int) A) {
+	for _, onHeap := range []bool{false, true} {
+		name := map[bool]string{false: "mapped", true: "heap"}[onHeap]
+		t.Run(name, func(t *testing.T) {
+			hash, err := codec.Hasher[K]()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rapid.Check(t, func(t *rapid.T) {
+				m := &model[K, V, A]{t: t, fs: storagetest.NewMem(), onHeap: onHeap, hash: hash, key: key, val: val, acc: acc,
+					max:    rapid.SampledFrom([]int{1, 3, 128, 1000}).Draw(t, "max parallelism"),
+					values: map[K]V{}, timers: map[K]map[int64]bool{}, panes: map[int64]map[K]A{}}
+				defer m.stop()
+				m.start(rapid.IntRange(1, min(m.max, 5)).Draw(t, "parallelism"))
+				t.Repeat(map[string]func(*rapid.T){
+					"set": wrap(m, m.set), "update": wrap(m, m.update), "clear": wrap(m, m.clear), "batch": wrap(m, m.batch),
+					"set timer": wrap(m, m.setTimer), "set another timer": wrap(m, m.setTimer), "cancel timer": wrap(m, m.cancelTimer),
+					"due": wrap(m, m.due), "update slice": wrap(m, m.updateSlice), "fire": wrap(m, m.fire), "rescale": wrap(m, m.rescale),
+				})
+				m.check()
+				m.rescale()
+				m.check()
+			})
+		})
+	}
+}
+
+func wrap[K comparable, V, A any](m *model[K, V, A], f func()) func(*rapid.T) {
+	return func(t *rapid.T) { m.t = t; f() }
+}
+
+type compound struct {
+	Name string
+	N    int32
+}
+
+type nested struct {
+	Tags []string
+	M    map[string]int64
+	P    *int32
+}
+
+func nestedOf(i int) nested {
+	if i%7 == 0 {
+		return nested{}
+	}
+	n := int32(i)
+	return nested{Tags: slices.Repeat([]string{fmt.Sprint("tag", i)}, i%40), M: map[string]int64{"x": int64(i)}, P: &n}
+}
+
+// Each kind of key with each kind of value, at least once.
+func TestModelIntegerKeys(t *testing.T) {
+	testModel(t, func(i int) uint64 { return uint64(i) }, func(i int) int64 { return int64(i) }, func(i int) [3]int64 { return [3]int64{int64(i)} })
+}
+
+func TestModelSmallIntegerKeys(t *testing.T) {
+	testModel(t, func(i int) int16 { return int16(i) }, func(i int) string { return fmt.Sprint(i * i) }, func(i int) struct{} { return struct{}{} })
+}
+
+func TestModelStringKeys(t *testing.T) {
+	testModel(t, func(i int) string { return fmt.Sprintf("%*d", i%50, i) }, func(i int) int64 { return int64(i) }, nestedOf)
+}
+
+func TestModelInlineStructKeys(t *testing.T) {
+	type pair struct {
+		A uint8
+		B int64
+	}
+	testModel(t, func(i int) pair { return pair{uint8(i), int64(i / 256)} }, nestedOf, func(i int) int8 { return int8(i) })
+}
+
+func TestModelEncodedKeys(t *testing.T) {
+	testModel(t, func(i int) compound { return compound{fmt.Sprint(i), int32(i)} }, func(i int) [40]uint64 { return [40]uint64{uint64(i)} },
+		func(i int) []byte { return make([]byte, i*i%9000) })
+}
+
+func TestSnapshotIsTheSameForTheSameState(t *testing.T) {
+	build := func() []byte {
+		k, _ := NewKeyed[string](Config{Name: "op", MaxParallelism: 16, From: 0, To: 16})
+		defer k.Close()
+		v, _ := NewValue[string, int64](k, "v")
+		tm, _ := NewTimers(k, "t")
+		hash, _ := codec.Hasher[string]()
+		for i := range 500 {
+			key := fmt.Sprint(i)
+			k.Seek(key, hash(key))
+			v.Set(int64(i))
+			tm.Set(int64(i % 7))
+		}
+		w := checkpoint.NewFileWriter(checkpoint.FileConfig{InlineThreshold: 1 << 20})
+		if err := k.Snapshot(w, "op"); err != nil {
+			t.Fatal(err)
+		}
+		f, err := w.Finish(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Inline
+	}
+	if !slices.Equal(build(), build()) {
+		t.Error("two snapshots of the same state differ")
+	}
+}
+
+func TestTimersFireInOrderAcrossEqualTimes(t *testing.T) {
+	k, err := NewKeyed[uint32](Config{Name: "op", MaxParallelism: 4, From: 0, To: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	timers, err := NewTimers(k, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, _ := codec.Hasher[uint32]()
+	want := map[[2]int64]bool{}
+	for i := range int64(20000) { // one key has as many timers as all others
+		key := uint32(i)
+		if i%2 == 0 {
+			key = 7
+		}
+		k.Seek(key, hash(key))
+		timers.Set(i / 10)
+		timers.Set(i / 10)
+		want[[2]int64{int64(key), i / 10}] = true
+	}
+	timers.t.check()
+	if timers.Len() != len(want) {
+		t.Fatalf("%d timers, want %d", timers.Len(), len(want))
+	}
+	last := int64(-1)
+	stop := errors.New("stop")
+	fired := 0
+	for upto := int64(0); fired < len(want); upto += 100 {
+		err := timers.Due(upto, func(key uint32, _ uint64, at int64) error {
+			if at < last || at > upto || !want[[2]int64{int64(key), at}] {
+				t.Fatalf("timer %d of %d fired after %d", at, key, last)
+			}
+			last = at
+			delete(want, [2]int64{int64(key), at})
+			if len(want)%1000 == 0 {
+				return stop
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stop) {
+			t.Fatal(err)
+		}
+		if errors.Is(err, stop) {
+			upto -= 100
+		}
+		if len(want) == 0 {
+			break
+		}
+	}
+	if _, ok := timers.Next(); ok || timers.Len() != 0 {
+		t.Errorf("%d timers are left", timers.Len())
+	}
+}
+
+func TestCancelledTimersTakeNoMemory(t *testing.T) {
+	k, _ := NewKeyed[uint64](Config{Name: "op", MaxParallelism: 4, From: 0, To: 4})
+	defer k.Close()
+	timers, _ := NewTimers(k, "t")
+	hash, _ := codec.Hasher[uint64]()
+	for i := range int64(200_000) {
+		k.Seek(uint64(i%10), hash(uint64(i%10)))
+		timers.Set(i)
+		timers.Cancel(i - 10)
+	}
+	if timers.Len() != 10 || timers.heap.n > 5000 {
+		t.Errorf("%d timers, %d in the heap", timers.Len(), timers.heap.n)
+	}
+	if next, ok := timers.Next(); !ok || next != 199_990 {
+		t.Errorf("next is %d, %v", next, ok)
+	}
+}

@@ -1,0 +1,100 @@
+// Package offheap gives out ranges of zeroed memory that the garbage collector neither scans nor counts, for state that may be larger than the
+// heap should be.
+//
+// It owns the mappings: on Linux an anonymous mapping with huge pages where the system has them, reserved large and touched little by little;
+// elsewhere, or where a mapping is refused, a slice on the Go heap. A range is one piece and is addressed by offset, because growing may move
+// it. It never frees by itself: whoever made a range releases it. What lies in a range must hold no Go pointer.
+package offheap
+
+import "unsafe"
+
+// Range is a contiguous piece of memory. It belongs to one goroutine.
+type Range struct {
+	base unsafe.Pointer
+	size int
+	m    mapping
+}
+
+// mapping is how a range is backed.
+type mapping interface {
+	// grow makes the memory at least size bytes; what was there is kept, what is new is zero.
+	grow(size int) (base unsafe.Pointer, got int, err error)
+	// discard makes [0, n) zero and gives its pages back.
+	discard(n int)
+	release()
+}
+
+// New makes an empty range, mapped if the system lets us.
+func New() *Range {
+	if m := newMapped(); m != nil {
+		return &Range{m: m}
+	}
+	return NewOnHeap()
+}
+
+// NewOnHeap makes an empty range on the Go heap.
+func NewOnHeap() *Range { return &Range{m: &onHeap{}} }
+
+// Base is where the range begins, aligned to 64 bytes at least (mapped: to a huge page). Pointers below it are valid until Grow.
+func (r *Range) Base() unsafe.Pointer { return r.base }
+
+// Size is how many bytes may be used.
+func (r *Range) Size() int { return r.size }
+
+// Grow makes the range at least size bytes. It may move it. An error (no memory, no address space) leaves it as it is.
+func (r *Range) Grow(size int) error {
+	if size <= r.size {
+		return nil
+	}
+	base, got, err := r.m.grow(size)
+	if err == nil {
+		r.base, r.size = base, got
+	}
+	return err
+}
+
+// Discard makes the first n bytes zero and gives the memory back where it can.
+func (r *Range) Discard(n int) {
+	if n > 0 {
+		r.m.discard(n)
+	}
+}
+
+// Release gives everything back. The range is empty afterwards and may grow again.
+func (r *Range) Release() {
+	r.m.release()
+	r.base, r.size = nil, 0
+}
+
+// onHeap is memory of the Go heap.
+type onHeap struct{ words []uint64 }
+
+const lineSize = 64
+
+func (h *onHeap) grow(size int) (unsafe.Pointer, int, error) {
+	size = max(size, 2*8*len(h.words), 64<<10)
+	words := make([]uint64, (size+lineSize)/8)
+	base := align(unsafe.Pointer(unsafe.SliceData(words)), lineSize)
+	if old := h.used(); old != nil {
+		copy(unsafe.Slice((*byte)(base), size), old)
+	}
+	h.words = words
+	return base, len(h.used()), nil
+}
+
+// used is the aligned part.
+func (h *onHeap) used() []byte {
+	if len(h.words) == 0 {
+		return nil
+	}
+	base := align(unsafe.Pointer(unsafe.SliceData(h.words)), lineSize)
+	return unsafe.Slice((*byte)(base), 8*len(h.words)-lineSize)
+}
+
+func (h *onHeap) discard(n int) { clear(h.used()[:n]) }
+func (h *onHeap) release()      { h.words = nil }
+
+// align moves p up to a multiple of to, a power of two.
+func align(p unsafe.Pointer, to uintptr) unsafe.Pointer {
+	return unsafe.Add(p, -uintptr(p)&(to-1))
+}

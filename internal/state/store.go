@@ -1,0 +1,93 @@
+package state
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+)
+
+// store is a space with tables of values V in it, and how a V lies in a slot: as it is, or as a ref to what its codec gives.
+type store[K comparable, V any] struct {
+	l     *layout[K]
+	space *space
+	codec codec.Codec[V]
+	one   [1]V // scratch for encoding and decoding one value
+	buf   []byte
+}
+
+func newStore[K comparable, V any](c *Config) (*store[K, V], error) {
+	values, err := codec.For[V]()
+	if err != nil {
+		return nil, err
+	}
+	size, align, inline := inlined[V]()
+	l, err := newLayout[K](size, align, !inline)
+	if err != nil {
+		return nil, err
+	}
+	return &store[K, V]{l: l, space: newSpace(c.onHeap), codec: values}, nil
+}
+
+// inline is the value of a slot whose values lie in it.
+func (s *store[K, V]) inline(slot unsafe.Pointer) *V { return (*V)(unsafe.Add(slot, s.l.valOff)) }
+
+func (s *store[K, V]) ref(slot unsafe.Pointer) *ref { return (*ref)(unsafe.Add(slot, s.l.valOff)) }
+
+// load gives a copy of the value of a slot.
+func (s *store[K, V]) load(slot unsafe.Pointer) V {
+	if !s.l.boxed {
+		return *s.inline(slot)
+	}
+	s.decode(slot)
+	v := s.one[0]
+	clear(s.one[:])
+	return v
+}
+
+// decode puts the boxed value of a slot into one.
+func (s *store[K, V]) decode(slot unsafe.Pointer) {
+	r := *s.ref(slot)
+	if r == 0 { // just added
+		clear(s.one[:])
+		return
+	}
+	if _, err := s.codec.Decode(s.space.blob(r), s.one[:]); err != nil {
+		panic(fmt.Sprintf("state: %d bytes of a %T do not decode: %v", r.length(), s.one[0], err))
+	}
+}
+
+// update finds or adds the entry of a key and calls f with its value, a zero one if it is fresh. What f leaves is kept.
+func (s *store[K, V]) update(t *table[K], key *K, hash uint64, f func(v *V, fresh bool)) error {
+	slot, fresh, err := t.upsert(key, hash)
+	if err != nil {
+		return err
+	}
+	if !s.l.boxed {
+		f(s.inline(slot), fresh)
+		return nil
+	}
+	s.decode(slot)
+	f(&s.one[0], fresh)
+	return s.encode(t, key, hash, slot)
+}
+
+// encode makes one the boxed value of a slot that holds key.
+func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Pointer) error {
+	b, err := s.codec.Append(s.buf[:0], s.one[:])
+	clear(s.one[:])
+	if err != nil {
+		return err
+	}
+	s.buf = b
+	base := s.space.base
+	r, err := s.space.replaceBlob(*s.ref(slot), b)
+	if err != nil {
+		return err
+	}
+	if s.space.base != base { // the space moved, and the slot with it
+		slot = t.find(key, hash)
+	}
+	*s.ref(slot) = r
+	return nil
+}

@@ -1,0 +1,108 @@
+package state
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+)
+
+// Value is one V per key.
+type Value[K comparable, V any] struct {
+	k    *Keyed[K]
+	name string
+	s    *store[K, V]
+	t    *table[K]
+	io   columns[K, V]
+}
+
+// NewValue declares a value under a name that is unique among the states of k. A V that cannot be encoded is an error that names the field.
+func NewValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], error) {
+	s, err := newStore[K, V](&k.c)
+	if err != nil {
+		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
+	}
+	v := &Value[K, V]{k: k, name: name, s: s}
+	if v.t, err = newTable(s.l, s.space, &k.c); err != nil {
+		s.space.close()
+		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
+	}
+	v.io = columns[K, V]{keys: k.codec, vals: s.codec}
+	return v, k.add(v)
+}
+
+// Get returns a copy of the value of the key in hand; false: it has none.
+func (v *Value[K, V]) Get() (V, bool) {
+	slot := v.t.find(&v.k.key, v.k.hash)
+	if slot == nil {
+		var zero V
+		return zero, false
+	}
+	return v.s.load(slot), true
+}
+
+// Set replaces the value of the key in hand. It keeps a copy.
+func (v *Value[K, V]) Set(x V) {
+	slot, _, err := v.t.upsert(&v.k.key, v.k.hash)
+	switch {
+	case err != nil:
+	case !v.s.l.boxed:
+		*v.s.inline(slot) = x
+	default:
+		v.s.one[0] = x
+		err = v.s.encode(v.t, &v.k.key, v.k.hash, slot)
+	}
+	if err != nil {
+		v.k.fail(v.name, err)
+	}
+}
+
+// Update changes the value of the key in hand, which begins as the zero value. The pointer is valid inside f only.
+func (v *Value[K, V]) Update(f func(*V)) {
+	if err := v.s.update(v.t, &v.k.key, v.k.hash, func(x *V, _ bool) { f(x) }); err != nil {
+		v.k.fail(v.name, err)
+	}
+}
+
+// UpdateBatch is Update for each key of a batch, in order, whatever key is in hand; f is told which one, and whether it had no value before.
+// hashes are those of keys. It allocates nothing once the keys are known (a V that is not kept as it is allocates what decoding it takes).
+func (v *Value[K, V]) UpdateBatch(keys []K, hashes []uint64, f func(i int, x *V, fresh bool)) error {
+	if err := v.s.updateBatch(v.t, keys, hashes, f); err != nil {
+		v.k.fail(v.name, err)
+	}
+	return v.k.err
+}
+
+// Clear takes the value of the key in hand away.
+func (v *Value[K, V]) Clear() {
+	v.t.remove(&v.k.key, v.k.hash)
+}
+
+// Len is the number of keys that have a value.
+func (v *Value[K, V]) Len() int { return v.t.count }
+
+func (v *Value[K, V]) table() checkpoint.Table {
+	return checkpoint.Table{Name: v.name, Kind: checkpoint.Values, Key: v.k.codec.Schema().String(), Value: v.s.codec.Schema().String()}
+}
+
+func (v *Value[K, V]) snapshot(w *checkpoint.FileWriter, table, group int) {
+	out := v.io.writer(w, table, checkpoint.Values)
+	v.t.each(group, func(slot unsafe.Pointer, hash uint64) error {
+		out.add(0, v.s.l.keyAt(v.s.space, slot, hash), v.s.load(slot))
+		return nil
+	})
+	out.flush()
+}
+
+func (v *Value[K, V]) restore(group int, c checkpoint.Chunk) error {
+	return v.io.each(v.k, group, c, func(_ int64, key *K, hash uint64, x *V) error {
+		if c.Op == checkpoint.Delete {
+			v.t.remove(key, hash)
+			return nil
+		}
+		return v.s.update(v.t, key, hash, func(p *V, _ bool) { *p = *x })
+	})
+}
+
+func (v *Value[K, V]) bytes() int64 { return v.s.space.bytes() }
+func (v *Value[K, V]) close()       { v.s.space.close() }
