@@ -30,10 +30,22 @@ type conn struct {
 		ended     bool  // no more telling
 		session   int64 // of the last Connected, 0 after Expired
 		connected bool
+		gate      *gate             // a resumed session that is not told yet
 		fired     map[armKey]uint64 // watch events so far
 		armed     map[armKey]bool   // the library holds this watch: setting it again would pile up
 	}
 }
+
+// gate holds requests back on a resumed session until the library has set its watches again. It does so beside everything
+// else, relative to the newest transaction that it has seen: an answer that comes in before moves that on, and a change of
+// another node in between would never be told. (It is a data race in the library, too.)
+type gate struct {
+	event Event
+	timer *time.Timer
+}
+
+// gateLimit is how long the library may take to set its watches; it has none to set if it has not done so by then.
+const gateLimit = 20 * time.Millisecond
 
 type armKey struct {
 	path     string
@@ -44,6 +56,7 @@ type armKey struct {
 func dial(c Config, servers []string, listener func(Event)) (Client, error) {
 	x := &conn{hosts: newHosts(servers), wire: &wire{limit: c.ConnectionTimeout}, timeout: c.RequestTimeout, log: c.Logger, closed: make(chan struct{}), tell: listener}
 	x.mu.fired, x.mu.armed = map[armKey]uint64{}, map[armKey]bool{}
+	x.wire.rewatched = func() { x.open(nil) }
 	var err error
 	x.zk, _, err = zk.Connect(servers, c.SessionTimeout,
 		zk.WithHostProvider(x.hosts), zk.WithDialer(x.wire.dial), zk.WithEventCallback(x.event),
@@ -73,16 +86,22 @@ func (c *conn) event(ev zk.Event) {
 			c.wire.mu.Lock()
 			out.Kind, out.Session, out.Timeout = Connected, c.wire.session, c.wire.timeout
 			c.wire.mu.Unlock()
-			if c.mu.session != out.Session {
-				clear(c.mu.armed)
+			if c.mu.session == out.Session {
+				g := &gate{event: out}
+				g.timer = time.AfterFunc(gateLimit, func() { c.open(g) })
+				c.mu.gate = g
+				return
 			}
+			clear(c.mu.armed)
 			c.mu.session, c.mu.connected = out.Session, true
 		case zk.StateDisconnected:
+			c.shutLocked()
 			if !c.mu.connected {
 				return
 			}
 			out.Kind, c.mu.connected = Disconnected, false
 		case zk.StateExpired:
+			c.shutLocked()
 			out.Kind, c.mu.session, c.mu.connected = Expired, 0, false
 			clear(c.mu.armed)
 		default:
@@ -113,6 +132,29 @@ func (c *conn) event(ev zk.Event) {
 	}
 }
 
+// open lets requests through on a resumed session; nil means the present gate.
+func (c *conn) open(g *gate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.gate == nil || g != nil && c.mu.gate != g {
+		return // opened already, or that connection is gone
+	}
+	event := c.mu.gate.event
+	c.shutLocked()
+	c.mu.connected = true
+	if !c.mu.ended {
+		c.tell(event)
+	}
+}
+
+// shutLocked forgets a gate.
+func (c *conn) shutLocked() {
+	if c.mu.gate != nil {
+		c.mu.gate.timer.Stop()
+		c.mu.gate = nil
+	}
+}
+
 // Status implements Client.
 func (c *conn) Status() Status {
 	c.mu.Lock()
@@ -132,6 +174,7 @@ func (c *conn) Close() error {
 		c.zk.Close()
 		c.mu.Lock()
 		c.mu.ended = true
+		c.shutLocked()
 		c.mu.Unlock()
 	})
 	return nil

@@ -18,6 +18,8 @@ type wire struct {
 	err      error         // of the last dial or handshake
 	current  *netConn
 	failures int // handshakes in a row that did not finish
+
+	rewatched func() // called once the library has set its watches again on a connection; not under mu
 }
 
 // handshakeLimit bounds how long a server may take to answer a connect request. The library waits 6.7 session timeouts for a
@@ -73,7 +75,10 @@ type netConn struct {
 //	any other          length int32 | xid int32 | ...
 const frameHead = 20
 
-const pingID = -2
+const (
+	pingID       = -2
+	opSetWatches = 101
+)
 
 // Write notes when a request is sent: before it is written, because that is when the session's time starts at the latest. The
 // library writes each request with one call.
@@ -90,8 +95,13 @@ func (c *netConn) Write(b []byte) (int, error) {
 			c.sent[id] = now
 		}
 	}
+	rewatched := c.wire.rewatched
 	c.wire.mu.Unlock()
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	if rewatched != nil && len(b) >= 12 && binary.BigEndian.Uint32(b[8:]) == opSetWatches {
+		rewatched()
+	}
+	return n, err
 }
 
 func (c *netConn) Read(b []byte) (int, error) {
