@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,8 @@ type process struct {
 	ready   chan struct{} // closed when the worker takes messages and connections
 	exited  chan struct{} // closed when the process is gone, or never came to be
 	passing *net.UnixConn // set before ready is closed
+
+	released atomic.Bool // the job has ended
 
 	mu struct {
 		sync.Mutex
@@ -72,7 +75,11 @@ func (p *process) run(d *thalwegv1.Deploy) {
 		cause = p.mu.killed
 	}
 	p.mu.Unlock()
-	p.t.log.Warn("worker ended", "job", p.job, "cause", cause)
+	if p.released.Load() {
+		p.t.log.Info("worker ended with its job", "job", p.job)
+	} else {
+		p.t.log.Warn("worker ended", "job", p.job, "cause", cause)
+	}
 	p.t.events.Push(core.WorkerExited{Job: p.job, Cause: cause})
 }
 
@@ -218,6 +225,7 @@ func (p *process) kill(why string) {
 
 // shutdown asks the worker to end, and makes it.
 func (p *process) shutdown() {
+	p.released.Store(true)
 	p.out.Push(&thalwegv1.ToWorker{Message: &thalwegv1.ToWorker_Shutdown{Shutdown: &thalwegv1.Release{Job: p.job}}})
 	select {
 	case <-p.exited:

@@ -72,14 +72,15 @@ type Core struct {
 	retry   time.Duration // redial not before
 	backoff time.Duration
 
-	heard     time.Duration // from the leader
-	beat      time.Duration // heartbeat sent
-	interval  time.Duration
-	timeout   time.Duration
-	without   time.Duration // since when there is no session
-	served    uint64        // epoch of the leader that welcomed last
-	cancelled bool          // leaderless tasks have been cancelled
-	sequence  uint64
+	heard      time.Duration // from the leader
+	beat       time.Duration // heartbeat sent
+	interval   time.Duration
+	timeout    time.Duration
+	without    time.Duration // since when there is no session
+	complained Leader        // that could not be reached, and was said so
+	served     uint64        // epoch of the leader that welcomed last
+	cancelled  bool          // leaderless tasks have been cancelled
+	sequence   uint64
 
 	jobs map[string]*jobState
 	out  []Effect

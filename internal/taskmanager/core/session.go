@@ -85,6 +85,7 @@ func (c *Core) welcomed(ev SessionWelcomed) {
 		return
 	}
 	c.phase = open
+	c.complained = Leader{}
 	c.served = c.target.Epoch
 	c.heard, c.beat = c.now, c.now
 	c.backoff = 0
@@ -123,7 +124,10 @@ func (c *Core) sessionEnded(ev SessionEnded) {
 		}
 		c.backoff = min(max(2*c.backoff, firstRetry), lastRetry)
 		c.retry = c.now + c.backoff
-		c.emit(Log{Level: "warn", Text: fmt.Sprintf("no session with the leader of epoch %d at %s: %s", c.target.Epoch, c.target.Address, why)})
+		if c.complained != c.target { // once for each leader: it is redialled until discovery names another
+			c.complained = c.target
+			c.emit(Log{Level: "warn", Text: fmt.Sprintf("no session with the leader of epoch %d at %s; tasks run on: %s", c.target.Epoch, c.target.Address, why)})
+		}
 	}
 	c.redial()
 }

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/thalweg-io/thalweg/test/cluster"
+)
+
+// kind says what a row expects of the running job.
+type kind int
+
+const (
+	unbroken  kind = iota // no record is delayed, no task restarted: gap 0
+	restarted             // the region restarts once, from the newest checkpoint
+)
+
+// row is one fault of the matrix in docs/reliability.
+type row struct {
+	id     string
+	what   string
+	kind   kind
+	target time.Duration // from the fault to the expected outcome
+	trials int           // of a full drill; one in a short one
+	// fault does the damage and repairs what the row repairs. It returns when the repair is done; at is when the damage was done.
+	fault func(ctx context.Context, d *drill) (at time.Time, err error)
+	// outcome waits for what the row expects; nil: the kind's own.
+	outcome func(ctx context.Context, d *drill) error
+}
+
+func rows(session time.Duration) []row {
+	return []row{
+		{id: "1", what: "SIGTERM of the leader", kind: unbroken, target: 300 * time.Millisecond, trials: 10, fault: onLeader((*cluster.Process).Terminate)},
+		{id: "2", what: "kill -9 of the leader", kind: unbroken, target: session + time.Second, trials: 10, fault: onLeader((*cluster.Process).Kill)},
+		{id: "5", what: "both jobmanagers dead for 30 s", kind: unbroken, target: session + 2*time.Second, trials: 1, fault: allLeadersDead(30 * time.Second)},
+		{id: "7a", what: "both jobmanagers killed between the triggers of one checkpoint, none for 30 s", kind: unbroken, target: session + 2*time.Second, trials: 1, fault: betweenTriggers},
+		{id: "11d", what: "the leader stopped for 15 s, longer than the heartbeat timeout, shorter than the session", kind: unbroken, target: 16 * time.Second, trials: 1, fault: leaderStopped(15 * time.Second)},
+		{id: "23", what: "all ZooKeeper nodes killed, started again after 60 s", kind: unbroken, target: 5 * time.Second, trials: 1, fault: zooKeeperDown},
+		{id: "6", what: "SIGSTOP of the leader for 30 s: its term ends by its own lease", kind: unbroken, target: session + time.Second, trials: 1, fault: leaderStopped(30 * time.Second)},
+		{id: "8", what: "kill -9 of a worker", kind: restarted, target: 500 * time.Millisecond, trials: 10, fault: killWorker},
+		{id: "9", what: "kill -9 of a taskmanager and its workers", kind: restarted, target: time.Second, trials: 10, fault: killTaskManager(true)},
+		{id: "11c", what: "kill -9 of a taskmanager alone", kind: restarted, target: time.Second, trials: 10, fault: killTaskManager(false)},
+		{id: "11", what: "SIGSTOP of a taskmanager and its workers for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(true, true, 15*time.Second)},
+		{id: "11a", what: "SIGSTOP of a taskmanager alone for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(true, false, 15*time.Second)},
+		{id: "11b", what: "SIGSTOP of a worker for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(false, true, 15*time.Second)},
+		{id: "11-60", what: "SIGSTOP of a taskmanager and its workers for 60 s", kind: restarted, target: 11 * time.Second, trials: 1, fault: stopTaskManager(true, true, 60*time.Second)},
+	}
+}
+
+// onLeader does something that ends the leading jobmanager, and starts it again once another one leads.
+func onLeader(end func(*cluster.Process)) func(context.Context, *drill) (time.Time, error) {
+	return func(ctx context.Context, d *drill) (time.Time, error) {
+		p, err := d.leader(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		at := time.Now()
+		end(p)
+		if err := d.newLeader(ctx, p.Address, at); err != nil {
+			return at, err
+		}
+		return at, d.replaceJobManager(p)
+	}
+}
+
+func allLeadersDead(pause time.Duration) func(context.Context, *drill) (time.Time, error) {
+	return func(ctx context.Context, d *drill) (time.Time, error) {
+		at := time.Now()
+		for _, p := range d.jobmanagers {
+			p.Kill()
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return at, err
+		}
+		started := time.Now()
+		for _, p := range append([]*cluster.Process(nil), d.jobmanagers...) {
+			if err := d.replaceJobManager(p); err != nil {
+				return at, err
+			}
+		}
+		return at, d.newLeader(ctx, "", started)
+	}
+}
+
+// betweenTriggers has the leader kill itself after the first of two triggers of a checkpoint, and the standby die with it.
+func betweenTriggers(ctx context.Context, d *drill) (time.Time, error) {
+	leader, err := d.leader(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	// A leader that kills itself at the named point takes over from the present one.
+	for _, p := range append([]*cluster.Process(nil), d.jobmanagers...) {
+		if p != leader {
+			p.Kill()
+			if err := d.replaceJobManager(p, "THALWEG_KILL_AT=trigger:1"); err != nil {
+				return time.Time{}, err
+			}
+		}
+	}
+	if err := sleep(ctx, 2*time.Second); err != nil { // until it stands by
+		return time.Time{}, err
+	}
+	leader.Kill()
+	var doomed *cluster.Process
+	for _, p := range d.jobmanagers {
+		if p != leader {
+			doomed = p
+		}
+	}
+	for doomed.Alive() {
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return time.Time{}, fmt.Errorf("the leader was to kill itself between two triggers: %w", err)
+		}
+	}
+	at := time.Now()
+	if err := sleep(ctx, 30*time.Second); err != nil {
+		return at, err
+	}
+	started := time.Now()
+	for _, p := range append([]*cluster.Process(nil), d.jobmanagers...) {
+		if err := d.replaceJobManager(p); err != nil {
+			return at, err
+		}
+	}
+	return at, d.newLeader(ctx, "", started)
+}
+
+func leaderStopped(pause time.Duration) func(context.Context, *drill) (time.Time, error) {
+	return func(ctx context.Context, d *drill) (time.Time, error) {
+		p, err := d.leader(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		at := time.Now()
+		p.Pause()
+		defer p.Continue()
+		if err := sleep(ctx, pause); err != nil {
+			return at, err
+		}
+		p.Continue()
+		return at, d.newLeader(ctx, "", at)
+	}
+}
+
+func zooKeeperDown(ctx context.Context, d *drill) (time.Time, error) {
+	at := time.Now()
+	for i := range d.zookeeper.Len() {
+		if err := d.zookeeper.Node(i).Kill(); err != nil {
+			return at, err
+		}
+	}
+	if err := sleep(ctx, 60*time.Second); err != nil {
+		return at, err
+	}
+	for i := range d.zookeeper.Len() {
+		if err := d.zookeeper.Node(i).Start(); err != nil {
+			return at, err
+		}
+	}
+	if err := d.zookeeper.WaitReady(ctx); err != nil {
+		return at, err
+	}
+	return at, d.newLeader(ctx, "", time.Now())
+}
+
+func killWorker(ctx context.Context, d *drill) (time.Time, error) {
+	tm, err := d.busyTaskManager(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	workers := tm.Children()
+	if len(workers) == 0 {
+		return time.Time{}, fmt.Errorf("%s has no worker", tm.Name)
+	}
+	at := time.Now()
+	return at, syscall.Kill(workers[0], syscall.SIGKILL)
+}
+
+// killTaskManager kills a taskmanager, with its workers or alone, and starts another one in its place once the job runs again.
+func killTaskManager(withWorkers bool) func(context.Context, *drill) (time.Time, error) {
+	return func(ctx context.Context, d *drill) (time.Time, error) {
+		tm, err := d.busyTaskManager(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		workers := tm.Children()
+		at := time.Now()
+		tm.Kill()
+		if withWorkers {
+			for _, pid := range workers {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+		} else if err := gone(ctx, workers, 100*time.Millisecond); err != nil {
+			return at, err
+		}
+		d.later = append(d.later, func() error { return d.replaceTaskManager(tm) })
+		return at, nil
+	}
+}
+
+// gone checks that processes end within the given time by themselves.
+func gone(ctx context.Context, pids []int, within time.Duration) error {
+	deadline := time.Now().Add(within + 400*time.Millisecond) // a busy machine may be late to schedule them; printed, not judged
+	for _, pid := range pids {
+		for alive(pid) {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("worker %d lives on without its taskmanager", pid)
+			}
+			if err := sleep(ctx, 2*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stopTaskManager stops a taskmanager, its workers, or both, and continues them after the pause.
+func stopTaskManager(itself, workers bool, pause time.Duration) func(context.Context, *drill) (time.Time, error) {
+	return func(ctx context.Context, d *drill) (time.Time, error) {
+		tm, err := d.busyTaskManager(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		pids := tm.Children()
+		signal := func(s syscall.Signal) {
+			if workers {
+				for _, pid := range pids {
+					syscall.Kill(pid, s)
+				}
+			}
+			if itself {
+				syscall.Kill(tm.Pid(), s)
+			}
+		}
+		at := time.Now()
+		signal(syscall.SIGSTOP)
+		d.later = append(d.later, func() error {
+			if left := pause - time.Since(at); left > 0 {
+				time.Sleep(left)
+			}
+			signal(syscall.SIGCONT)
+			return nil
+		})
+		return at, nil
+	}
+}
