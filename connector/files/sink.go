@@ -10,6 +10,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/thalweg-io/thalweg/flow"
@@ -41,6 +42,7 @@ type writer struct {
 	spooled  atomic.Int64
 	consumed atomic.Int64 // committed files that others had already taken away
 	litter   []string     // files whose writing failed, for finish alone: the server may have kept them
+	sealed   sync.Map     // *spool: not yet written
 }
 
 // transaction is a file that is durable under its pending name. The form in checkpoints is JSON.
@@ -76,6 +78,7 @@ func (w *writer) Prepare() (func(context.Context) ([]byte, error), error) {
 	s, number := w.interval, w.number
 	w.interval = nil
 	w.number++
+	w.sealed.Store(s, nil)
 	return func(ctx context.Context) ([]byte, error) { return w.finish(ctx, s, number) }, nil
 }
 
@@ -91,6 +94,7 @@ func (w *writer) finish(ctx context.Context, s *spool, number int64) ([]byte, er
 	}
 	w.spooled.Add(-s.size)
 	s.close()
+	w.sealed.Delete(s)
 	w.sweep(ctx)
 	return json.Marshal(t)
 }
@@ -193,6 +197,10 @@ func (w *writer) Recover(ctx context.Context, named [][]byte) error {
 
 // Close implements flow.Writer. Pending files stay: a checkpoint may name them.
 func (w *writer) Close() error {
+	w.sealed.Range(func(s, _ any) bool {
+		s.(*spool).close()
+		return true
+	})
 	if w.interval != nil {
 		w.interval.close()
 	}
