@@ -215,14 +215,15 @@ func discovery(r *run) {
 	}
 	b := r.contend("b", Options{})
 	h.Resign()
-	next := r.lead(b)
+	next := r.lead(a, b) // b, unless its latch was not there yet
 	r.sighted(updates, "nobody again", func(s ha.Sighting) bool { return !s.Leader.Present() })
 	r.must(next.Publish(r.ctx()))
-	r.sighted(updates, "b", func(s ha.Sighting) bool {
-		return s.Leader.Epoch == next.Epoch() && s.Leader.RPCAddress == b.me.RPCAddress
-	})
+	theNext := func(s ha.Sighting) bool {
+		return s.Leader.Epoch == next.Epoch() && s.Leader.RPCAddress == next.node.me.RPCAddress
+	}
+	r.sighted(updates, "the next one", theNext)
 	late := watcher.Services.Discover(ctx) // one that begins now sees it too
-	r.sighted(late, "b", func(s ha.Sighting) bool { return s.Leader.Epoch == next.Epoch() })
+	r.sighted(late, "the next one", theNext)
 	cancel()
 	for range updates { // closed
 	}
