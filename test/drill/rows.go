@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,9 +37,10 @@ func rows(session time.Duration) []row {
 		{id: "2", what: "kill -9 of the leader", kind: unbroken, target: session + time.Second, trials: 10, fault: onLeader((*cluster.Process).Kill)},
 		{id: "5", what: "both jobmanagers dead for 30 s", kind: unbroken, target: session + 2*time.Second, trials: 1, fault: allLeadersDead(30 * time.Second)},
 		{id: "7a", what: "both jobmanagers killed between the triggers of one checkpoint, none for 30 s", kind: unbroken, target: session + 2*time.Second, trials: 1, fault: betweenTriggers},
-		{id: "11d", what: "the leader stopped for 15 s, longer than the heartbeat timeout, shorter than the session", kind: unbroken, target: 16 * time.Second, trials: 1, fault: leaderStopped(15 * time.Second)},
+		{id: "11d", what: "the leader stopped for 15 s, longer than the heartbeat timeout, shorter than the session", kind: unbroken, target: 16 * time.Second, trials: 1, fault: leaderStopped(15*time.Second, false)},
 		{id: "23", what: "all ZooKeeper nodes killed, started again after 60 s", kind: unbroken, target: 5 * time.Second, trials: 1, fault: zooKeeperDown},
-		{id: "6", what: "SIGSTOP of the leader for 30 s: its term ends by its own lease", kind: unbroken, target: session + time.Second, trials: 1, fault: leaderStopped(30 * time.Second)},
+		{id: "6", what: "SIGSTOP of the leader for 30 s: its term ends by its own lease", kind: unbroken, target: session + time.Second, trials: 1, fault: leaderStopped(30*time.Second, true)},
+		{id: "6-fence", what: "the same with the lease off: the old leader's first write is refused by the fence", kind: unbroken, target: session + time.Second, trials: 1, fault: leaseOff},
 		{id: "8", what: "kill -9 of a worker", kind: restarted, target: 500 * time.Millisecond, trials: 10, fault: killWorker},
 		{id: "9", what: "kill -9 of a taskmanager and its workers", kind: restarted, target: time.Second, trials: 10, fault: killTaskManager(true)},
 		{id: "11c", what: "kill -9 of a taskmanager alone", kind: restarted, target: time.Second, trials: 10, fault: killTaskManager(false)},
@@ -127,7 +129,9 @@ func betweenTriggers(ctx context.Context, d *drill) (time.Time, error) {
 	return at, d.newLeader(ctx, "", started)
 }
 
-func leaderStopped(pause time.Duration) func(context.Context, *drill) (time.Time, error) {
+// leaderStopped stops the leader. Where the stop outlives its session another one leads meanwhile, and the old term has ended by
+// itself when the process goes on: it commands nothing.
+func leaderStopped(pause time.Duration, replaced bool) func(context.Context, *drill) (time.Time, error) {
 	return func(ctx context.Context, d *drill) (time.Time, error) {
 		p, err := d.leader(ctx)
 		if err != nil {
@@ -136,12 +140,83 @@ func leaderStopped(pause time.Duration) func(context.Context, *drill) (time.Time
 		at := time.Now()
 		p.Pause()
 		defer p.Continue()
-		if err := sleep(ctx, pause); err != nil {
+		if replaced {
+			if err := d.newLeader(ctx, p.Address, at); err != nil {
+				return at, err
+			}
+		}
+		if err := sleep(ctx, pause-time.Since(at)); err != nil {
 			return at, err
 		}
+		woke := time.Now()
 		p.Continue()
-		return at, d.newLeader(ctx, "", at)
+		if !replaced {
+			return at, d.newLeader(ctx, "", woke)
+		}
+		return at, waitLog(ctx, p, "leadership ended")
 	}
+}
+
+// leaseOff has a leader that is blind to everything but the fence: it is stopped, replaced, and learns of it by a refused write.
+func leaseOff(ctx context.Context, d *drill) (time.Time, error) {
+	old, err := d.leader(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, p := range append([]*cluster.Process(nil), d.jobmanagers...) {
+		if p != old {
+			p.Kill()
+			if err := d.replaceJobManager(p, "THALWEG_FAILPOINT_LEASE_OFF=1"); err != nil {
+				return time.Time{}, err
+			}
+		}
+	}
+	if err := sleep(ctx, 2*time.Second); err != nil { // until it stands by
+		return time.Time{}, err
+	}
+	old.Kill()
+	if err := d.newLeader(ctx, old.Address, time.Now()); err != nil {
+		return time.Time{}, err
+	}
+	if err := d.replaceJobManager(old); err != nil {
+		return time.Time{}, err
+	}
+	blind, err := d.leader(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if _, err := d.checkpoints(ctx, 2); err != nil {
+		return time.Time{}, err
+	}
+	at := time.Now()
+	blind.Pause()
+	defer blind.Continue()
+	if err := d.newLeader(ctx, blind.Address, at); err != nil {
+		return at, err
+	}
+	if err := sleep(ctx, time.Second); err != nil {
+		return at, err
+	}
+	blind.Continue()
+	if err := waitLog(ctx, blind, "refused by the fence"); err != nil {
+		return at, fmt.Errorf("the old leader's write was to be refused: %w", err)
+	}
+	if err := waitLog(ctx, blind, "leadership ended"); err != nil {
+		return at, err
+	}
+	return at, d.replaceJobManager(blind)
+}
+
+// waitLog waits until a process has said something.
+func waitLog(ctx context.Context, p *cluster.Process, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for !strings.Contains(p.Log(), text) {
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("%s did not say %q: %w", p.Name, text, err)
+		}
+	}
+	return nil
 }
 
 func zooKeeperDown(ctx context.Context, d *drill) (time.Time, error) {

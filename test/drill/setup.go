@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"strings"
 	"time"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
@@ -75,6 +75,8 @@ func newDrill(ctx context.Context, o options, s *servers, session time.Duration)
 		"high-availability.storageDir":                       s.hdfs.URI() + "/ha",
 		"execution.checkpointing.dir":                        s.hdfs.URI() + "/checkpoints",
 		"execution.checkpointing.interval":                   "1 s",
+		// Each fault is the first one again: what is measured is the restart, not the back-off of the one before.
+		"restart-strategy.exponential-delay.reset-backoff-threshold": "3 s",
 	}, "HADOOP_CONF_DIR="+s.hdfs.ConfDir())
 	if err != nil {
 		return nil, err
@@ -188,4 +190,12 @@ func (d *drill) busyTaskManager(ctx context.Context) (*cluster.Process, error) {
 	return nil, errors.New("no taskmanager of this drill runs the job")
 }
 
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// alive: a process that has ended but whose parent has not asked for its status yet is not.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(b), ") ")
+	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
