@@ -1,10 +1,12 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
 	"net/url"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -285,5 +287,55 @@ func TestSteadyStateAllocations(t *testing.T) {
 	b, _ = u.Append(nil, keys)
 	if n := testing.AllocsPerRun(100, func() { b, _ = u.Append(b[:0], keys); u.Decode(b, keys) }); n > 0 && !raceEnabled {
 		t.Errorf("a round trip of numbers allocates %v times", n)
+	}
+}
+
+// TestExampleOfTheDocument is the example in docs/format/columns.md.
+func TestExampleOfTheDocument(t *testing.T) {
+	type rec struct {
+		N int32
+		S string
+	}
+	b, err := mustFor[rec](t).Append(nil, []rec{{1, "ab"}, {-1, ""}})
+	want := []byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 2, 2, 0, 0, 0, 'a', 'b'}
+	if err != nil || !bytes.Equal(b, want) {
+		t.Errorf("got % x, %v, want % x", b, err, want)
+	}
+}
+
+// TestColumnsGolden holds every kind of column to bytes that were written before.
+func TestColumnsGolden(t *testing.T) {
+	n := int64(7)
+	s := "deep"
+	p := &s
+	vs := []everything{{}, {Bool: true, I: -1, I8: -2, I16: -3, I32: -4, I64: -5, U: 1, U8: 2, U16: 3, U32: 4, U64: 5, F32: 1.5, F64: -2.5, Str: "text",
+		Bytes: []byte{}, Raw: [5]byte{1, 2, 3, 4, 5}, Grid: [2][3]int32{{1, 2, 3}, {4, 5, 6}}, Flags: [3]bool{true, false, true}, Names: [2]string{"a", "bc"},
+		At: time.Unix(1, 2), Ats: []time.Time{{}, time.Unix(1<<40, 3)}, Tags: []string{"x", ""}, Ints: []int64{}, Deep: [][]small{nil, {}, {{1, "s"}}},
+		Ptr: &n, PtrS: &small{9, "nine"}, PtrP: &p, Map: map[string]int64{"k": 1}, MapS: map[small][]string{{1, "m"}: {"v"}}, Inner: Inner{1, 2, nil},
+		Few: [2]small{{1, "f"}, {}}, URL: url.URL{Scheme: "https", Host: "example.org"}, Units: make([]struct{}, 3), Color: 4}}
+	b, err := mustFor[everything](t).Append(nil, vs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "testdata/columns.bin"
+	if *rewrite {
+		if err := os.WriteFile(file, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b, kept) {
+		t.Errorf("written now:  %x\nkept: %x", b, kept)
+	}
+	got := make([]everything, len(vs))
+	if rest, err := mustFor[everything](t).Decode(kept, got); err != nil || len(rest) > 0 {
+		t.Fatalf("%d bytes left, %v", len(rest), err)
+	}
+	vs[1].At, vs[1].Ats[1] = vs[1].At.UTC(), vs[1].Ats[1].UTC()
+	if !reflect.DeepEqual(got, vs) {
+		t.Errorf("got %+v\nwant %+v", got, vs)
 	}
 }
