@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
-	"github.com/thalweg-io/thalweg/internal/planted"
 )
 
 // The values of Execution.intent. An intent is recorded before it is acknowledged or acted on; a new leader carries it on.
@@ -104,18 +103,6 @@ func (j *Job) allGone() bool {
 		}
 	}
 	return true
-}
-
-// lastWords are what an ended term sends: nothing.
-func (j *Job) lastWords() []Send {
-	if !planted.On("deposed-leader-cancels") || j.rec.execution == nil {
-		return nil
-	}
-	j.out = Effects{}
-	for _, inc := range j.registered() {
-		j.sendCancel(inc, j.rec.generation())
-	}
-	return j.out.Send
 }
 
 // resultApplied: the job has ended. What still waits for it is told.

@@ -90,7 +90,7 @@ func (j *Job) Step(at Instant, ev JobEvent) Effects {
 		j.advance()
 	}
 	if j.out.EndTerm != "" {
-		return Effects{EndTerm: j.out.EndTerm, Send: j.lastWords()}
+		return Effects{EndTerm: j.out.EndTerm}
 	}
 	return j.out
 }

@@ -68,7 +68,7 @@ func (t *Term) Step(at Instant, ev Event) TermEffects {
 	t.wakeJobs()
 	if t.out.EndTerm != "" {
 		t.ended = true
-		return TermEffects{EndTerm: t.out.EndTerm, Messages: t.out.Messages}
+		return TermEffects{EndTerm: t.out.EndTerm}
 	}
 	t.out.Wake = t.sessWake
 	for _, w := range t.wakes {

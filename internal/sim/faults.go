@@ -40,14 +40,24 @@ var faultKinds = []faultKind{
 	{"kill-taskmanager", func(s *Sim) {
 		if tm := s.tms[s.rng.IntN(len(s.tms))]; tm.p.alive {
 			s.fault("kill -9 %s", tm.p.name)
-			s.truth.wound("a taskmanager was killed")
+			s.truth.woundTM(tm, "a taskmanager was killed")
 			s.kill(tm.p)
 			s.after(s.between(100*time.Millisecond, 6*time.Second), nil, tm.start)
 		}
 	}},
+	{"kill-finished", func(s *Sim) {
+		for _, tm := range s.tms {
+			if tm.p.alive && tm.finished() {
+				s.fault("kill -9 %s, on which everything is FINISHED", tm.p.name)
+				s.kill(tm.p)
+				s.after(s.between(100*time.Millisecond, 6*time.Second), nil, tm.start)
+				return
+			}
+		}
+	}},
 	{"pause-taskmanager", func(s *Sim) {
 		if tm := s.tms[s.rng.IntN(len(s.tms))]; tm.p.alive && !tm.p.paused {
-			s.truth.wound("a taskmanager was paused")
+			s.truth.woundTM(tm, "a taskmanager was paused")
 			s.pauseFor(tm.p, s.between(100*time.Millisecond, 18*time.Second))
 			if w := tm.worker; w != nil && s.chance(50) && !w.p.paused {
 				s.pauseFor(w.p, s.between(100*time.Millisecond, 18*time.Second))
@@ -55,15 +65,17 @@ var faultKinds = []faultKind{
 		}
 	}},
 	{"kill-worker", func(s *Sim) {
-		if w := s.tms[s.rng.IntN(len(s.tms))].worker; w != nil && w.p.alive {
+		if tm := s.tms[s.rng.IntN(len(s.tms))]; tm.worker != nil && tm.worker.p.alive {
+			w := tm.worker
 			s.fault("kill -9 %s", w.p.name)
-			s.truth.wound("a worker was killed")
+			s.truth.woundTM(tm, "a worker was killed")
 			s.kill(w.p)
 		}
 	}},
 	{"pause-worker", func(s *Sim) {
-		if w := s.tms[s.rng.IntN(len(s.tms))].worker; w != nil && w.p.alive && !w.p.paused {
-			s.truth.wound("a worker was paused")
+		if tm := s.tms[s.rng.IntN(len(s.tms))]; tm.worker != nil && tm.worker.p.alive && !tm.worker.p.paused {
+			w := tm.worker
+			s.truth.woundTM(tm, "a worker was paused")
 			s.pauseFor(w.p, s.between(100*time.Millisecond, 15*time.Second))
 		}
 	}},
@@ -82,8 +94,8 @@ var faultKinds = []faultKind{
 	{"cut-leader-taskmanager", func(s *Sim) {
 		a, b := s.rng.IntN(len(s.jms)), 10+s.rng.IntN(len(s.tms))
 		d := s.between(100*time.Millisecond, 15*time.Second)
-		if d > s.o.timeout*8/10 {
-			s.truth.wound("a taskmanager was cut from the leader for as long as a heartbeat timeout")
+		if d > min(s.o.timeout, s.o.reconciliation)*6/10 || s.cut(a, b) || s.cut(b, a) {
+			s.truth.wound("a taskmanager was cut from the leader for as long as it is waited for")
 		}
 		s.cutFor(a, b, d)
 	}},
@@ -111,6 +123,7 @@ var faultKinds = []faultKind{
 		s.cutFor(s.rng.IntN(len(s.jms)), zkHost, s.between(100*time.Millisecond, 15*time.Second))
 	}},
 	{"cut-taskmanager-zookeeper", func(s *Sim) {
+		s.truth.wound("a taskmanager could not find a new leader")
 		s.cutFor(10+s.rng.IntN(len(s.tms)), zkHost, s.between(100*time.Millisecond, 15*time.Second))
 	}},
 	{"zookeeper-server", func(s *Sim) {
@@ -138,6 +151,15 @@ var faultKinds = []faultKind{
 		if jm := s.jms[s.rng.IntN(len(s.jms))]; jm.p.alive && jm.zk != nil && jm.zk.session != 0 {
 			s.fault("%s's ZooKeeper session expires", jm.p.name)
 			s.zkStep(zkmodel.Expire{Session: jm.zk.session})
+		}
+	}},
+	{"delete-latch", func(s *Sim) {
+		for _, jm := range s.jms {
+			if jm.p.alive && jm.term != nil && !jm.term.over {
+				s.fault("the latch of %s, which leads, is deleted", jm.p.name)
+				s.deleteLatch(jm.term.grant.Latch)
+				return
+			}
 		}
 	}},
 	{"storage-fails", func(s *Sim) {

@@ -6,6 +6,7 @@ import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/ha"
 	"github.com/thalweg-io/thalweg/internal/ha/zookeeper"
+	"github.com/thalweg-io/thalweg/internal/planted"
 	"github.com/thalweg-io/thalweg/internal/scheduler"
 )
 
@@ -113,6 +114,15 @@ func (jm *jobmanager) endTerm(cause string) {
 	if t == nil || t.over {
 		return
 	}
+	if planted.On("deposed-leader-cancels") {
+		for _, j := range t.core.Jobs() {
+			for id := scheduler.SessionID(1); id <= t.last; id++ {
+				if c := t.sessions[id]; c != nil {
+					c.send(&thalwegv1.ToTaskManager{Epoch: uint64(t.grant.Epoch), Message: &thalwegv1.ToTaskManager_Cancel{Cancel: &thalwegv1.Cancel{Job: j.ID(), Upto: j.Info().Generation}}})
+				}
+			}
+		}
+	}
 	t.over = true
 	jm.s.log("%s ends its term of epoch %d: %s", jm.p.name, t.grant.Epoch, cause)
 	for id := scheduler.SessionID(1); id <= t.last; id++ {
@@ -151,9 +161,12 @@ func (t *term) step(ev scheduler.Event) {
 	if t.over {
 		return
 	}
+	before := t.status()
 	out := t.core.Step(t.now(), ev)
+	if before == thalwegv1.JobStatus_JOB_STATUS_RECONCILING && t.status() == thalwegv1.JobStatus_JOB_STATUS_RUNNING {
+		t.s.truth.adopted(t.s.truth.exec)
+	}
 	if out.EndTerm != "" {
-		t.send(out.Messages)
 		t.s.log("%s: end of term: %s", t.jm.p.name, out.EndTerm)
 		t.jm.endTerm(out.EndTerm)
 		t.jm.step(zookeeper.Resign{Epoch: t.grant.Epoch})
@@ -164,13 +177,12 @@ func (t *term) step(ev scheduler.Event) {
 			t.s.log("%s e%d: %s", t.jm.p.name, t.grant.Epoch, n.Text)
 		}
 	}
+	if t.struck(out) {
+		return
+	}
 	t.send(out.Messages)
 	for _, j := range out.Jobs {
 		t.carryOut(j.Effects)
-		t.points(j.Effects.Reached)
-		if t.over {
-			return
-		}
 	}
 	t.wakes++
 	n := t.wakes
@@ -179,6 +191,13 @@ func (t *term) step(ev scheduler.Event) {
 			t.step(scheduler.Tick{})
 		}
 	})
+}
+
+func (t *term) status() thalwegv1.JobStatus {
+	if j := t.core.Job("job"); j != nil {
+		return j.Status()
+	}
+	return 0
 }
 
 func (t *term) send(ms []scheduler.SessionMessage) {
@@ -201,16 +220,23 @@ func (t *term) send(ms []scheduler.SessionMessage) {
 	}
 }
 
-// points are where the leader may be killed between two effects: what comes later in the list is then never done.
-func (t *term) points(reached []string) {
-	for range reached {
-		if t.s.o.killAtPoints > 0 && !t.s.healed && t.s.rng.IntN(1000) < t.s.o.killAtPoints {
-			t.s.fault("%s is killed at a named point", t.jm.p.name)
-			t.over = true
-			t.s.killJM(t.jm)
-			return
+// struck kills the leader at a named point, with some of the step's messages sent and nothing else done.
+func (t *term) struck(out scheduler.TermEffects) bool {
+	if t.s.o.killAtPoints == 0 || t.s.healed {
+		return false
+	}
+	for _, j := range out.Jobs {
+		for _, point := range j.Effects.Reached {
+			if t.s.rng.IntN(1000) < t.s.o.killAtPoints {
+				n := t.s.rng.IntN(len(out.Messages) + 1)
+				t.send(out.Messages[:n])
+				t.s.fault("kill -9 %s at %s, %d of %d messages sent", t.jm.p.name, point, n, len(out.Messages))
+				t.s.killJM(t.jm)
+				return true
+			}
 		}
 	}
+	return false
 }
 
 func (t *term) carryOut(e scheduler.Effects) {

@@ -43,6 +43,9 @@ func (c *conn) open() {
 
 // delay is the one-way latency between two processes now.
 func (s *Sim) delay(a, b *proc) time.Duration {
+	if s.o.slow && s.rng.IntN(1500) == 0 { // everything behind it waits too
+		return s.between(0, 3*time.Second)
+	}
 	if a.host == b.host {
 		return s.between(5*time.Microsecond, 60*time.Microsecond)
 	}

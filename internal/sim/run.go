@@ -24,6 +24,7 @@ type Sum struct {
 	Events           int
 	Completed        int
 	Restarted        int
+	Adopted          int
 	Finished         int
 	FirstViolation   *Result
 	SeedsToViolation int
@@ -52,6 +53,7 @@ func RunMany(b Batch) Sum {
 				sum.Events += r.Events
 				sum.Completed += r.Completed
 				sum.Restarted += max(r.Restarted, 0)
+				sum.Adopted += r.Adopted
 				if r.Finished {
 					sum.Finished++
 				}

@@ -39,7 +39,8 @@ type metadataEntry struct {
 func (st *storage) do(p *proc, op func() error, answer func(error)) {
 	run := func() {
 		err := errStorage
-		if !st.failing && !st.s.cut(p.host, storageHost) {
+		bad := st.s.o.badWrites > 0 && !st.s.healed && st.s.rng.IntN(1000) < st.s.o.badWrites
+		if !st.failing && !bad && !st.s.cut(p.host, storageHost) {
 			err = op()
 		}
 		st.s.after(st.s.between(200*time.Microsecond, 4*time.Millisecond), p, func() { answer(err) })

@@ -188,7 +188,10 @@ func (t *task) take(d *thalwegv1.Deploy, m *metadata) {
 		}
 		x, ok := t.s.storage.files[e.path].(*snapshot)
 		if !ok {
-			t.s.fail("C5: checkpoint %d is restored and %s is gone", d.Restored, e.path)
+			if t.generation == job.GenerationOf(t.s.truth.exec.GetGeneration()) {
+				t.s.fail("C5: checkpoint %d is restored and %s is gone", d.Restored, e.path)
+			}
+			t.fail("cannot restore: " + e.path + " is gone") // a zombie's
 			return
 		}
 		t.position, t.counts, t.ended = x.position, x.counts, x.ended
@@ -354,7 +357,7 @@ func (t *task) emit() {
 		if t.over() || t.ended {
 			return
 		}
-		if t.position >= int32(t.s.o.records) {
+		if t.position >= t.s.recordsOf(sourceOf(t.id)) {
 			t.finishInput()
 			return
 		}

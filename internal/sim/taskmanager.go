@@ -3,11 +3,13 @@ package sim
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/ha"
 	"github.com/thalweg-io/thalweg/internal/ha/zookeeper"
+	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/taskmanager/core"
 )
 
@@ -104,6 +106,9 @@ func (tm *taskmanager) carryOut(e core.Effect) {
 			}
 		})
 	case core.ToWorker:
+		if d := e.Message.GetDeploy(); d != nil {
+			s.truth.accepted(d)
+		}
 		if w := tm.worker; w != nil {
 			w.post(e.Message)
 		}
@@ -174,6 +179,18 @@ func (tm *taskmanager) open(e core.OpenSession) {
 	s.after(s.delay(tm.p, jm.p), nil, func() { s.deliver(jm.p, life, func() { jm.accept(its) }) })
 	s.log("%s registers with %s: epoch %d, %d tasks, silent %v", tm.p.name, jm.p.name, e.Register.Epoch, len(e.Register.Tasks), e.Register.SilentJobs)
 	mine.send(&thalwegv1.FromTaskManager{Message: &thalwegv1.FromTaskManager_Register{Register: e.Register}})
+}
+
+// finished reports whether all that it has of the recorded generation is FINISHED, and none of it a sink: whether a sink has
+// confirmed, only it knows.
+func (tm *taskmanager) finished() bool {
+	w := tm.worker
+	if w == nil || len(w.tasks) == 0 || w.generation != job.GenerationOf(tm.s.truth.exec.GetGeneration()) {
+		return false
+	}
+	return !slices.ContainsFunc(w.tasks, func(x *task) bool {
+		return x.state != thalwegv1.TaskState_TASK_STATE_FINISHED || x.id.Vertex == "sink"
+	})
 }
 
 // workerExited: the wait status of its worker has come.

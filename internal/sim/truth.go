@@ -31,7 +31,7 @@ type truth struct {
 
 	told        int64 // the highest checkpoint whose completion a sink acted on
 	hurt        string
-	started     map[job.Generation]map[job.TaskID]bool // deployed at its worker
+	started     map[job.Generation]map[job.TaskID]bool // accepted by its taskmanager
 	cancel      bool                                   // a client asked
 	completions int
 	adoptions   int
@@ -256,7 +256,7 @@ func (t *truth) ended(r *thalwegv1.JobResult) {
 // output: everything is committed.
 func (t *truth) output(when string) {
 	for src := range int32(sources) {
-		for off := range int32(t.s.o.records) {
+		for off := range t.s.recordsOf(src) {
 			if _, ok := t.s.ext.committed[recordID(src, off)]; !ok {
 				t.s.fail("E2: the job is %s and record %d of source %d is not committed", when, off, src)
 				return
@@ -295,10 +295,17 @@ func (t *truth) deployed(id job.TaskID, g job.Generation) {
 	if !t.recorded[g] {
 		t.s.fail("L8: %v is deployed in generation %v, which is not recorded", id, g)
 	}
+}
+
+// accepted: a taskmanager has taken a deploy, and will see to it.
+func (t *truth) accepted(d *thalwegv1.Deploy) {
+	g := job.GenerationOf(d.Generation)
 	if t.started[g] == nil {
 		t.started[g] = map[job.TaskID]bool{}
 	}
-	t.started[g][id] = true
+	for _, id := range d.Tasks {
+		t.started[g][job.TaskIDOf(id)] = true
+	}
 }
 
 // cancelled: a worker ends a living subtask because the leader says so.
@@ -320,6 +327,38 @@ func (t *truth) deleted(path string) {
 			}
 		}
 	}
+}
+
+// woundTM notes a fault of a taskmanager or its worker, unless all it still has is finished.
+func (t *truth) woundTM(tm *taskmanager, why string) {
+	if tm.finished() {
+		return
+	}
+	if t.exec == nil || !t.uses(tm.inc) {
+		return
+	}
+	t.wound(why)
+}
+
+// adopted: a leader takes over a generation as it runs.
+func (t *truth) adopted(e *thalwegv1.Execution) {
+	t.adoptions++
+	g := job.GenerationOf(e.Generation)
+	for _, p := range e.Placement {
+		if id := job.TaskIDOf(p.Task); !t.started[g][id] {
+			t.s.fail("X7: generation %v is adopted, and %v was never deployed in it", g, id)
+		}
+	}
+}
+
+// uses reports whether the recorded generation has subtasks on a taskmanager.
+func (t *truth) uses(incarnation string) bool {
+	for _, p := range t.exec.Placement {
+		if p.Incarnation == incarnation {
+			return true
+		}
+	}
+	return false
 }
 
 // wound notes a fault after which a new generation is nobody's mistake.

@@ -67,7 +67,7 @@ func graph(o *options) *thalwegv1.JobGraph {
 		Edges: []*thalwegv1.Edge{
 			{Id: 0, From: "source0", To: "count"}, {Id: 1, From: "source1", To: "count"}, {Id: 2, From: "count", To: "sink"},
 		},
-		Checkpoints: &thalwegv1.CheckpointOptions{IntervalMs: o.interval.Milliseconds(), TimeoutMs: 15000, AlignedTimeoutMs: 1000, Retained: int32(o.retained)},
+		Checkpoints: &thalwegv1.CheckpointOptions{IntervalMs: o.interval.Milliseconds(), TimeoutMs: o.expiry.Milliseconds(), AlignedTimeoutMs: 1000, Retained: int32(o.retained)},
 		Restart:     &thalwegv1.RestartOptions{Strategy: "exponential-delay", InitialMs: 500, MaxMs: 4000, Multiplier: 2, ResetAfterMs: 60000},
 	}
 }
@@ -85,13 +85,16 @@ type options struct {
 	leaderless     time.Duration
 	unreachable    time.Duration
 	interval       time.Duration
+	expiry         time.Duration // of a checkpoint
 	retained       int
-	records        int
+	records        int // of the first source
+	fewer          int // the second has so many fewer
 	pace           time.Duration
 	work           time.Duration
 	tolerant       bool
 	slow           bool
-	loseReplies    int // of 1000 writes
+	atWrites       int // of 1000 writes have a fault at their worst moment
+	badWrites      int // of 1000 operations on storage fail
 	killAtPoints   int // of 1000 points
 	kinds          []string
 	mean           time.Duration // between two faults
@@ -105,8 +108,8 @@ func (o options) String() string {
 	if o.records == endless {
 		n = "endless"
 	}
-	return fmt.Sprintf("%d jobmanagers, %d taskmanagers with %d slots, session %v, heartbeat %v/%v, checkpoints every %v, %s records each %v, faults %s each %v until %v, replies lost %d/1000, points %d/1000, slow %v, tolerant %v",
-		o.jms, o.tms, o.slots, o.session, o.heartbeat, o.timeout, o.interval, n, o.pace, strings.Join(o.kinds, ","), o.mean, o.faultsUntil, o.loseReplies, o.killAtPoints, o.slow, o.tolerant)
+	return fmt.Sprintf("%d jobmanagers, %d taskmanagers with %d slots, session %v, heartbeat %v/%v, checkpoints every %v within %v, %s records each %v, faults %s each %v until %v, %d/1000 writes struck, %d/1000 points, %d/1000 bad file operations, slow %v, tolerant %v",
+		o.jms, o.tms, o.slots, o.session, o.heartbeat, o.timeout, o.interval, o.expiry, n, o.pace, strings.Join(o.kinds, ","), o.mean, o.faultsUntil, o.atWrites, o.killAtPoints, o.badWrites, o.slow, o.tolerant)
 }
 
 func (s *Sim) draw(mode Mode) options {
@@ -115,7 +118,7 @@ func (s *Sim) draw(mode Mode) options {
 		mode: mode, jms: 2 + s.rng.IntN(2), tms: 2 + s.rng.IntN(2), slots: 2 + s.rng.IntN(2),
 		session: pick(4*time.Second, 10*time.Second), heartbeat: pick(time.Second, 3*time.Second),
 		reconciliation: pick(3*time.Second, 10*time.Second), leaderless: time.Hour, unreachable: time.Minute,
-		interval: pick(300*time.Millisecond, time.Second, 3*time.Second), retained: 1 + s.rng.IntN(2),
+		interval: pick(300*time.Millisecond, time.Second, 3*time.Second), retained: 1 + s.rng.IntN(2), expiry: pick(700*time.Millisecond, 3*time.Second, 15*time.Second),
 		pace: pick(5*time.Millisecond, 20*time.Millisecond, 60*time.Millisecond), work: pick(200*time.Microsecond, 3*time.Millisecond),
 		tolerant: s.chance(75), slow: s.chance(20), records: endless,
 		mean: pick(700*time.Millisecond, 2*time.Second, 6*time.Second), faultsUntil: 25 * time.Second, horizon: 40 * time.Second,
@@ -123,14 +126,20 @@ func (s *Sim) draw(mode Mode) options {
 	o.timeout = o.heartbeat * 10 / 3
 	if s.chance(60) {
 		o.records = 1 + s.rng.IntN(400)
+		if s.chance(50) {
+			o.fewer = s.rng.IntN(o.records)
+		}
 	}
 	for _, k := range faultKinds {
 		if s.chance(25) {
 			o.kinds = append(o.kinds, k.name)
 		}
 	}
-	if s.chance(30) {
-		o.loseReplies = 5 + s.rng.IntN(60)
+	if s.chance(35) {
+		o.atWrites = 5 + s.rng.IntN(60)
+	}
+	if s.chance(20) {
+		o.badWrites = 5 + s.rng.IntN(40)
 	}
 	if s.chance(30) {
 		o.killAtPoints = 5 + s.rng.IntN(60)
@@ -186,6 +195,24 @@ func (s *Sim) taskmanager(incarnation string) *taskmanager {
 		}
 	}
 	return nil
+}
+
+// deleteLatch is what a contender does that takes its living predecessor for dead.
+func (s *Sim) deleteLatch(latch string) {
+	for _, e := range s.zk.Step(s.now, zkmodel.Open{Client: -1, Server: s.rng.IntN(3), Timeout: time.Second}) {
+		if o, ok := e.(zkmodel.Opened); ok {
+			s.zkStep(zkmodel.Ask{Session: o.Session, Request: zookeeper.Request{Kind: zookeeper.Delete, Path: base + "/leader/latch/" + latch, Version: -1}})
+			s.zkStep(zkmodel.End{Session: o.Session})
+		}
+	}
+}
+
+// recordsOf is how many records a source has.
+func (s *Sim) recordsOf(source int32) int32 {
+	if source == 1 {
+		return int32(s.o.records - s.o.fewer)
+	}
+	return int32(s.o.records)
 }
 
 // procs are all processes that live.

@@ -130,6 +130,9 @@ func (c *zkClient) toServer(link int, run func()) {
 		return
 	}
 	at := max(c.s.now+c.latency(), c.toTail)
+	if c.s.o.slow && c.s.rng.IntN(400) == 0 {
+		at += c.s.between(0, 2*time.Second)
+	}
 	c.toTail = at
 	c.s.after(at-c.s.now, nil, func() {
 		if c.link == link && c.up {
@@ -171,7 +174,10 @@ func (c *zkClient) do(r zookeeper.Request, answer func(zookeeper.Response, error
 		c.order = slices.DeleteFunc(c.order, func(id uint64) bool { return c.waiting[id] == nil })
 	}
 	c.order = append(c.order, id)
-	lose := c.s.o.loseReplies > 0 && !r.Kind.Reads() && !c.s.healed && c.s.rng.IntN(1000) < c.s.o.loseReplies
+	lose := false
+	if c.s.o.atWrites > 0 && !r.Kind.Reads() && !c.s.healed && c.s.rng.IntN(1000) < c.s.o.atWrites {
+		lose = c.strike(r)
+	}
 	c.toServer(link, func() {
 		q.arrived = true
 		for _, e := range c.s.zkAsk(c, q, id) {
@@ -192,6 +198,25 @@ func (c *zkClient) do(r zookeeper.Request, answer func(zookeeper.Response, error
 			}
 		}
 	})
+}
+
+// strike inflicts a fault at the worst moment: just as a write is on its way. It reports whether the reply is to be lost.
+func (c *zkClient) strike(r zookeeper.Request) (lose bool) {
+	switch c.s.rng.IntN(3) {
+	case 0:
+		return true
+	case 1:
+		c.s.fault("%s's session expires as it sends %v", c.p.name, short(r))
+		session := c.session
+		c.s.after(c.s.between(0, 2*time.Millisecond), nil, func() { c.s.zkStep(zkmodel.Expire{Session: session}) })
+	default:
+		if t := c.term; t != nil && !t.over {
+			c.s.fault("%s's latch is deleted as it sends %v, which is slow", c.p.name, short(r))
+			c.s.deleteLatch(t.grant.Latch)
+			c.toTail = max(c.toTail, c.s.now+c.s.between(0, 400*time.Millisecond))
+		}
+	}
+	return false
 }
 
 // drop breaks the connection. A request that was on its way has arrived just before, or never will.
