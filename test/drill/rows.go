@@ -27,8 +27,6 @@ type row struct {
 	trials int           // of a full drill; one in a short one
 	// fault does the damage and repairs what the row repairs. It returns when the repair is done; at is when the damage was done.
 	fault func(ctx context.Context, d *drill) (at time.Time, err error)
-	// outcome waits for what the row expects; nil: the kind's own.
-	outcome func(ctx context.Context, d *drill) error
 }
 
 func rows(session time.Duration) []row {
@@ -204,6 +202,7 @@ func leaseOff(ctx context.Context, d *drill) (time.Time, error) {
 	if err := waitLog(ctx, blind, "leadership ended"); err != nil {
 		return at, err
 	}
+	blind.Kill()
 	return at, d.replaceJobManager(blind)
 }
 

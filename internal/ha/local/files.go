@@ -68,14 +68,6 @@ func (f files) read(path string) (ha.Value, error) {
 	return ha.Value{Data: b[valueHeader:], Version: int64(binary.BigEndian.Uint64(b[4:]))}, nil
 }
 
-func (f files) exists(path string) (bool, error) {
-	_, err := os.Stat(f.value(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 func (f files) list(dir string) ([]string, error) {
 	entries, err := os.ReadDir(f.children(dir))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,6 @@ import (
 // paths are the znodes of one cluster; base is "<root>/<cluster id>".
 type paths struct{ base string }
 
-func (p paths) leader() string         { return p.base + "/leader" }
 func (p paths) latches() string        { return p.base + "/leader/latch" }
 func (p paths) latch(n string) string  { return p.base + "/leader/latch/" + n }
 func (p paths) epoch() string          { return p.base + "/leader/epoch" }
