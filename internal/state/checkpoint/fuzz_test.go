@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
 )
 
@@ -16,6 +17,18 @@ func sealed(payload []byte, magic string) []byte {
 	return seal(append(make([]byte, envelopeSize), payload...), 0, magic)
 }
 
+// bounded runs f and fails the test if it allocates out of proportion to n bytes of input.
+func bounded(t *testing.T, n int, f func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	if got, most := after.TotalAlloc-before.TotalAlloc, uint64(16*n+1<<20); got > most {
+		t.Fatalf("%d bytes allocated for %d, at most %d allowed", got, n, most)
+	}
+}
+
 func FuzzDecodeMetadata(f *testing.F) {
 	m, _ := golden(f)
 	f.Add(m.Encode())
@@ -23,8 +36,11 @@ func FuzzDecodeMetadata(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, b := range [][]byte{in, sealed(in, metadataMagic)} {
-			m, err := DecodeMetadata("m", b)
+			var m *Metadata
+			var err error
+			bounded(t, len(b), func() { m, err = DecodeMetadata("m", b) })
 			if err != nil {
+				marked(t, err)
 				continue
 			}
 			if again := m.Encode(); !bytes.Equal(again, b) {
@@ -45,8 +61,11 @@ func FuzzDecodeSubtaskState(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, b := range [][]byte{in, sealed(in, subtaskMagic)} {
-			s, err := DecodeSubtaskState(b)
+			var s *SubtaskState
+			var err error
+			bounded(t, len(b), func() { s, err = DecodeSubtaskState(b) })
 			if err != nil {
+				marked(t, err)
 				continue
 			}
 			if again := s.Append(nil); !bytes.Equal(again, b) {
@@ -96,7 +115,9 @@ func FuzzTableList(f *testing.F) {
 	f.Add(appendTables(nil, tables))
 	f.Add(appendTables(nil, nil))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		list, err := parseTables("file", 0, in)
+		var list []Table
+		var err error
+		bounded(t, len(in), func() { list, err = parseTables("file", 0, in) })
 		if err != nil {
 			marked(t, err)
 			return

@@ -47,12 +47,15 @@ func parseTables(name string, at int64, b []byte) ([]Table, error) {
 	p := &parser{b: b}
 	n := p.count(leastTable)
 	var tables []Table
+	if n > 0 {
+		tables = make([]Table, n)
+	}
 	for i := 0; i < n && p.err == nil; i++ {
 		t := Table{Name: p.string(), Kind: TableKind(p.byte()), Key: p.string(), Value: p.string()}
 		if t.Kind < Values || t.Kind > Slices {
 			p.fail("a table of kind %d", t.Kind)
 		}
-		tables = append(tables, t)
+		tables[i] = t
 	}
 	p.end()
 	if p.err != nil {
