@@ -7,6 +7,7 @@ import (
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/stream/align"
 )
 
 // task is one subtask in one generation. It takes one element at a time, in the order of its channels, and starts only with
@@ -20,7 +21,8 @@ type task struct {
 	state      thalwegv1.TaskState
 	err        string
 	dead       bool
-	align      aligner
+	align      *align.Aligner
+	mailed     time.Duration // arrival of the newest mail
 	in         []*inChannel
 	out        []*outChannel
 	scheduled  bool
@@ -55,9 +57,10 @@ type outChannel struct {
 
 // element is what travels through a channel.
 type element struct {
-	kind   elementKind
-	record int32
-	b      barrier
+	kind    elementKind
+	record  int32
+	barrier align.Barrier
+	id      int64 // of a cancel marker
 }
 
 type elementKind uint8
@@ -94,7 +97,7 @@ func newTask(w *worker, id job.TaskID, g job.Generation, d *thalwegv1.Deploy) *t
 	for _, down := range downstream(id) {
 		t.out = append(t.out, &outChannel{to: down, credit: capacity})
 	}
-	t.align = newModelAligner(t, len(t.in), d.Restored)
+	t.align = align.New(len(t.in), d.Restored)
 	return t
 }
 
@@ -400,7 +403,7 @@ func (t *task) run() {
 	}
 	var ready []int
 	for i, ch := range t.in {
-		if len(ch.queue) > 0 && !t.align.blocked(i) {
+		if len(ch.queue) > 0 && !t.align.Blocked(i) {
 			ready = append(ready, i)
 		}
 	}
@@ -421,9 +424,9 @@ func (t *task) consume(i int, ch *inChannel, e element) {
 		ch.c.send(credit{})
 		t.process(e.record)
 	case elementBarrier:
-		t.align.barrier(i, e.b)
+		t.aligned(align.Event{Kind: align.Arrived, Channel: i, Barrier: e.barrier})
 	case elementCancel:
-		t.align.cancelled(i, e.b.id)
+		t.aligned(align.Event{Kind: align.CancelMarker, Channel: i, ID: e.id})
 	case elementEnd:
 		ch.ended = true
 		if !slices.ContainsFunc(t.in, func(c *inChannel) bool { return !c.ended }) {
@@ -431,7 +434,7 @@ func (t *task) consume(i int, ch *inChannel, e element) {
 		}
 	case elementFinished:
 		ch.finished = true
-		t.align.finished(i)
+		t.aligned(align.Event{Kind: align.Finished, Channel: i})
 	}
 }
 
@@ -453,33 +456,35 @@ func (t *task) process(r int32) {
 }
 
 // snapshot is taken at the barrier; the acknowledgement follows when it is durable.
-func (t *task) snapshot(b barrier) {
+func (t *task) snapshot(b align.Barrier) {
 	if t.id.Vertex == "sink" && len(t.open) > 0 {
-		id := txnID{t.generation, b.id, t.id.Subtask}
+		id := txnID{t.generation, b.ID, t.id.Subtask}
 		t.s.ext.prepare(id, t.open)
 		t.pending = append(t.pending, id)
 		t.open = nil
 	}
-	x := &snapshot{task: t.id, generation: t.generation, checkpoint: b.id, position: t.position, counts: t.counts, pending: slices.Clone(t.pending), ended: t.ended}
-	path := fmt.Sprintf("chk-%d/%v-%v-%s", b.id, t.id, t.generation, t.s.name("f"))
-	epoch := b.epoch
+	x := &snapshot{task: t.id, generation: t.generation, checkpoint: b.ID, position: t.position, counts: t.counts, pending: slices.Clone(t.pending), ended: t.ended}
+	path := fmt.Sprintf("chk-%d/%v-%v-%s", b.ID, t.id, t.generation, t.s.name("f"))
+	epoch := b.Epoch
 	t.s.storage.write(t.w.p, path, x, func(err error) {
 		if t.over() {
 			return
 		}
-		if err != nil {
-			t.decline(b.id, err.Error(), false)
+		switch {
+		case err != nil:
+			t.aligned(align.Event{Kind: align.Failed, ID: b.ID})
+			t.decline(b.ID, err.Error(), false)
+			return
+		case t.align.Abandoned(b.ID):
 			return
 		}
-		if !t.align.acknowledged(b.id) {
-			return
-		}
-		t.acked = b.id
+		t.aligned(align.Event{Kind: align.Acknowledged, ID: b.ID})
+		t.acked = b.ID
 		if x.ended && t.endCovered == 0 {
-			t.endCovered = b.id
+			t.endCovered = b.ID
 		}
 		t.w.send(&thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Acknowledge{Acknowledge: &thalwegv1.Acknowledge{
-			Job: "job", Generation: t.generation.Proto(), Checkpoint: b.id, Epoch: epoch, Task: t.id.Proto(), State: []byte(path), Ended: x.ended, Bytes: 1,
+			Job: "job", Generation: t.generation.Proto(), Checkpoint: b.ID, Epoch: epoch, Task: t.id.Proto(), State: []byte(path), Ended: x.ended, Bytes: 1,
 		}}})
 	})
 }

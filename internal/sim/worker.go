@@ -7,6 +7,7 @@ import (
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/stream/align"
 	"github.com/thalweg-io/thalweg/internal/taskmanager/core"
 )
 
@@ -107,7 +108,7 @@ func (w *worker) take(m *thalwegv1.ToWorker) {
 	if w.silent {
 		w.silent = false
 		if w.leader {
-			w.attach(w.epoch)
+			w.session = w.epoch
 		}
 	}
 	if m.Epoch != 0 {
@@ -120,7 +121,7 @@ func (w *worker) take(m *thalwegv1.ToWorker) {
 	switch c := m.Message.(type) {
 	case *thalwegv1.ToWorker_Session:
 		w.leader = true
-		w.attach(w.epoch)
+		w.session = w.epoch
 		w.send(&thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Report{Report: &thalwegv1.WorkerReport{Request: c.Session.Request, Tasks: w.reports()}}})
 	case *thalwegv1.ToWorker_SessionLost:
 		w.leader = false
@@ -135,7 +136,8 @@ func (w *worker) take(m *thalwegv1.ToWorker) {
 	case *thalwegv1.ToWorker_Trigger:
 		for _, t := range w.tasks {
 			if t.root() && t.generation == job.GenerationOf(c.Trigger.Generation) {
-				t.align.trigger(barrier{id: c.Trigger.Checkpoint, epoch: w.epoch, deadline: time.Duration(c.Trigger.AlignmentDeadlineMs) * time.Millisecond})
+				b := align.Barrier{ID: c.Trigger.Checkpoint, Epoch: w.epoch, Base: c.Trigger.Base, Deadline: time.Duration(c.Trigger.AlignmentDeadlineMs) * time.Millisecond, Final: c.Trigger.Final}
+				t.mail(func() { t.aligned(align.Event{Kind: align.Triggered, Barrier: b}) })
 			}
 		}
 	case *thalwegv1.ToWorker_Complete:
@@ -145,31 +147,24 @@ func (w *worker) take(m *thalwegv1.ToWorker) {
 	}
 }
 
-// attach: barriers of this epoch count from now on; what was not acknowledged under another is abandoned.
-func (w *worker) attach(epoch uint64) {
-	w.session = epoch
-	for _, t := range w.tasks {
-		t.align.session(epoch)
-	}
-}
-
+// lost: what has not been acknowledged is abandoned, and barriers count no more until there is a session again.
 func (w *worker) lost() {
 	w.session = 0
 	for _, t := range w.tasks {
-		t.align.session(0)
+		t.mail(func() { t.aligned(align.Event{Kind: align.Lost}) })
 	}
 }
 
 func (w *worker) abort(upto int64) {
 	for _, t := range w.tasks {
-		t.align.abort(upto)
+		t.mail(func() { t.aligned(align.Event{Kind: align.Aborted, ID: upto}) })
 	}
 }
 
 func (w *worker) complete(g job.Generation, id int64) {
 	for _, t := range w.tasks {
 		if t.generation == g && id > 0 {
-			t.complete(id)
+			t.mail(func() { t.complete(id) })
 		}
 	}
 }
@@ -209,7 +204,6 @@ func (w *worker) deploy(d *thalwegv1.Deploy) {
 	}
 	slices.SortFunc(w.tasks, func(a, b *task) int { return a.id.Compare(b.id) })
 	for _, t := range w.tasks {
-		t.align.session(w.session)
 		t.restore(d)
 	}
 	waiting := w.waiting
