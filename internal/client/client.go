@@ -167,7 +167,13 @@ func (c *Client) call(ctx context.Context, f func(context.Context, thalwegv1.Job
 		if err != nil {
 			return err
 		}
-		err = f(ctx, leader)
+		attempt, done := c.whileLeads(ctx, address)
+		err = f(attempt, leader)
+		moved := attempt.Err() != nil && ctx.Err() == nil
+		done()
+		if moved && err != nil {
+			continue // somebody else leads: a stopped leader never answers
+		}
 		if !passing(err) {
 			c.tell("")
 			return plain(err)
@@ -179,6 +185,27 @@ func (c *Client) call(ctx context.Context, f func(context.Context, thalwegv1.Job
 			return fmt.Errorf("no leader answered in time; the last error was: %w", plain(err))
 		}
 	}
+}
+
+// whileLeads is a context that ends when another address than this one is known to lead.
+func (c *Client) whileLeads(ctx context.Context, address string) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			c.mu.Lock()
+			s, changed := c.mu.sighting, c.mu.changed
+			c.mu.Unlock()
+			if s.Address != "" && s.Address != address {
+				cancel()
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // passing reports whether an error is one that another leader, or the same one later, would not give.

@@ -92,7 +92,8 @@ func (m *JobManager) Address() string { return m.address }
 // Run contends and serves until ctx ends. A leader that is stopped so releases its leadership: a standby leads at once.
 func (m *JobManager) Run(ctx context.Context) error {
 	server := grpc.NewServer(
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Second, Timeout: 2 * time.Second}),
+		// Who is silent is judged by heartbeats, in the core. The transport's own only finds connections whose host is gone.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: time.Minute}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.MaxRecvMsgSize(64<<20), grpc.MaxConcurrentStreams(10_000))
 	thalwegv1.RegisterTaskManagerGatewayServer(server, &gateway{m: m})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -21,6 +22,8 @@ const (
 	deployWait = 10 * time.Second
 	// helloTimeout bounds the handshake. It contains the start of the receiving worker.
 	helloTimeout = 15 * time.Second
+	// redialPause is between two attempts of a handshake.
+	redialPause = 10 * time.Millisecond
 	// writeTimeout ends a connection whose peer takes nothing: credit bounds what may lie in it unread.
 	writeTimeout = 30 * time.Second
 )
@@ -137,25 +140,8 @@ func (l *links) dial(h *Host, g *generation) error {
 }
 
 func (l *links) dialOne(h *Host, g *generation, s *sendConn) error {
-	ctx, cancel := context.WithTimeout(g.ctx, helloTimeout)
-	defer cancel()
-	nc, err := h.c.Dial(ctx, s.to.DataAddress)
+	nc, err := h.handshake(g, s.to)
 	if err != nil {
-		return fmt.Errorf("connect to taskmanager %s: %w", s.to.Taskmanager, err)
-	}
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })
-	err = wire.WriteFrame(nc, &thalwegv1.DataHello{ProtocolVersion: wire.ProtocolVersion, Job: h.c.Job, Generation: g.id.Proto(),
-		FromIncarnation: h.c.TaskManagerIncarnation, ToIncarnation: s.to.Incarnation, FromWorker: h.c.Incarnation})
-	w := new(thalwegv1.DataWelcome)
-	if err == nil {
-		err = wire.ReadFrame(nc, w, 1<<20)
-	}
-	if err == nil && w.Error != "" {
-		err = fmt.Errorf("refused: %s", w.Error)
-	}
-	stop()
-	if err != nil {
-		nc.Close()
 		return fmt.Errorf("connect to taskmanager %s at %s: %w", s.to.Taskmanager, s.to.DataAddress, err)
 	}
 	nc.SetDeadline(time.Time{})
@@ -192,6 +178,50 @@ func (l *links) dialOne(h *Host, g *generation, s *sendConn) error {
 		return nil
 	})
 	return nil
+}
+
+// errRefused: the other side has answered, and the answer is no.
+var errRefused = errors.New("refused")
+
+// handshake dials until somebody answers. Before the welcome no channel is open, so that trying again is no redial: the worker
+// that got the first connection may have been one that was just dying.
+func (h *Host) handshake(g *generation, to *thalwegv1.Placement) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(g.ctx, helloTimeout)
+	defer cancel()
+	for {
+		nc, err := h.hello(ctx, g, to)
+		if err == nil || errors.Is(err, errRefused) {
+			return nc, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(redialPause):
+		}
+	}
+}
+
+func (h *Host) hello(ctx context.Context, g *generation, to *thalwegv1.Placement) (net.Conn, error) {
+	nc, err := h.c.Dial(ctx, to.DataAddress)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })
+	defer stop()
+	err = wire.WriteFrame(nc, &thalwegv1.DataHello{ProtocolVersion: wire.ProtocolVersion, Job: h.c.Job, Generation: g.id.Proto(),
+		FromIncarnation: h.c.TaskManagerIncarnation, ToIncarnation: to.Incarnation, FromWorker: h.c.Incarnation})
+	w := new(thalwegv1.DataWelcome)
+	if err == nil {
+		err = wire.ReadFrame(nc, w, 1<<20)
+	}
+	if err == nil && w.Error != "" {
+		err = fmt.Errorf("%w: %s", errRefused, w.Error)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return nc, nil
 }
 
 func (l *links) add(c *conn) bool {

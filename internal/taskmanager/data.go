@@ -115,7 +115,16 @@ func (d *dataListener) pass(conn *net.TCPConn, hello *thalwegv1.DataHello) error
 		select {
 		case <-p.ready:
 			conn.SetDeadline(time.Time{})
-			return wire.PassConn(p.passing, conn, hello)
+			if wire.PassConn(p.passing, conn, hello) == nil {
+				return nil
+			}
+			// It is dying. The one that takes its place is waited for, as long as any.
+			select {
+			case <-changed:
+			case <-timeout:
+				return fmt.Errorf("the worker of job %s takes no connections", hello.Job)
+			case <-time.After(10 * time.Millisecond):
+			}
 		case <-p.exited:
 			select {
 			case <-changed:
