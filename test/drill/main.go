@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +41,9 @@ func main() {
 		return
 	}
 	wanted, err := choose(all, only)
+	if o.short && only == "" {
+		wanted = slices.DeleteFunc(wanted, func(r row) bool { return r.long })
+	}
 	if err == nil {
 		err = run(ctx, o, wanted)
 	}

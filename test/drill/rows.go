@@ -25,6 +25,7 @@ type row struct {
 	kind   kind
 	target time.Duration // from the fault to the expected outcome
 	trials int           // of a full drill; one in a short one
+	long   bool          // a longer form of another row: not in a short drill
 	// fault does the damage and repairs what the row repairs. It returns when the repair is done; at is when the damage was done.
 	fault func(ctx context.Context, d *drill) (at time.Time, err error)
 }
@@ -45,7 +46,7 @@ func rows(session time.Duration) []row {
 		{id: "11", what: "SIGSTOP of a taskmanager and its workers for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(true, true, 15*time.Second)},
 		{id: "11a", what: "SIGSTOP of a taskmanager alone for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(true, false, 15*time.Second)},
 		{id: "11b", what: "SIGSTOP of a worker for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(false, true, 15*time.Second)},
-		{id: "11-60", what: "SIGSTOP of a taskmanager and its workers for 60 s", kind: restarted, target: 11 * time.Second, trials: 1, fault: stopTaskManager(true, true, 60*time.Second)},
+		{id: "11-60", what: "SIGSTOP of a taskmanager and its workers for 60 s", kind: restarted, target: 11 * time.Second, trials: 1, long: true, fault: stopTaskManager(true, true, 60*time.Second)},
 	}
 }
 
