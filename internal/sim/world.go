@@ -115,13 +115,16 @@ func (o options) String() string {
 func (s *Sim) draw(mode Mode) options {
 	pick := func(ds ...time.Duration) time.Duration { return ds[s.rng.IntN(len(ds))] }
 	o := options{
-		mode: mode, jms: 2 + s.rng.IntN(2), tms: 2 + s.rng.IntN(2), slots: 2 + s.rng.IntN(2),
+		mode: mode, jms: 2 + s.rng.IntN(2), tms: 2 + s.rng.IntN(2), slots: 1 + s.rng.IntN(3),
 		session: pick(4*time.Second, 10*time.Second), heartbeat: pick(time.Second, 3*time.Second),
 		reconciliation: pick(3*time.Second, 10*time.Second), leaderless: time.Hour, unreachable: time.Minute,
 		interval: pick(300*time.Millisecond, time.Second, 3*time.Second), retained: 1 + s.rng.IntN(2), expiry: pick(700*time.Millisecond, 3*time.Second, 15*time.Second),
 		pace: pick(5*time.Millisecond, 20*time.Millisecond, 60*time.Millisecond), work: pick(200*time.Microsecond, 3*time.Millisecond),
 		tolerant: s.chance(75), slow: s.chance(20), records: endless,
 		mean: pick(700*time.Millisecond, 2*time.Second, 6*time.Second), faultsUntil: 25 * time.Second, horizon: 40 * time.Second,
+	}
+	if o.slots == 1 { // every slot is needed, so the job is spread; sometimes one is to spare
+		o.tms = 3 + s.rng.IntN(2)
 	}
 	o.timeout = o.heartbeat * 10 / 3
 	if s.chance(60) {
