@@ -216,6 +216,8 @@ func errOf[T any]() error { _, err := For[T](); return err }
 
 type Hidden struct{ n int }
 
+var _ = Hidden{}.n
+
 func TestFailingMarshalerNamesTheField(t *testing.T) {
 	type outer struct{ In []failing }
 	dst := []byte("kept")

@@ -132,3 +132,13 @@ func (l *layout[K]) keyAt(s *space, slot unsafe.Pointer, hash uint64) (k K) {
 	}
 	return l.encode[0]
 }
+
+// keyView is keyAt without the copy of a string: valid until the space changes.
+func (l *layout[K]) keyView(s *space, slot unsafe.Pointer, hash uint64) K {
+	if l.mode != keyText {
+		return l.keyAt(s, slot, hash)
+	}
+	b := s.blob(*(*ref)(unsafe.Add(slot, l.keyOff)))
+	str := unsafe.String(unsafe.SliceData(b), len(b))
+	return *(*K)(unsafe.Pointer(&str))
+}

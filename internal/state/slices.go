@@ -132,7 +132,7 @@ func (x *Slices[K, A]) snapshot(w *checkpoint.FileWriter, table, group int) {
 	out := x.io.writer(w, table, checkpoint.Slices)
 	for _, slice := range x.order {
 		x.tables[slice].each(group, func(slot unsafe.Pointer, hash uint64) error {
-			out.add(slice, x.s.l.keyAt(x.s.space, slot, hash), x.s.load(slot))
+			out.add(slice, x.s.l.keyView(x.s.space, slot, hash), x.s.load(slot))
 			return nil
 		})
 	}

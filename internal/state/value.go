@@ -88,7 +88,7 @@ func (v *Value[K, V]) table() checkpoint.Table {
 func (v *Value[K, V]) snapshot(w *checkpoint.FileWriter, table, group int) {
 	out := v.io.writer(w, table, checkpoint.Values)
 	v.t.each(group, func(slot unsafe.Pointer, hash uint64) error {
-		out.add(0, v.s.l.keyAt(v.s.space, slot, hash), v.s.load(slot))
+		out.add(0, v.s.l.keyView(v.s.space, slot, hash), v.s.load(slot))
 		return nil
 	})
 	out.flush()

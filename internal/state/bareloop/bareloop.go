@@ -38,6 +38,9 @@ type slot struct {
 	count int64
 }
 
+// largePages is a size from which a range has huge pages.
+const largePages = 4 << 20
+
 // Loop counts keys in a power of two of slots, at least twice as many as keys, in memory with huge pages off the Go heap, by linear probing.
 // It belongs to one goroutine.
 type Loop struct {
@@ -51,7 +54,7 @@ type Loop struct {
 func New(keys uint64) (*Loop, error) {
 	n := uint64(1) << bits.Len64(2*keys-1)
 	l := &Loop{g: NewGenerator(keys), memory: offheap.New(), shift: uint(65 - bits.Len64(n))}
-	if err := l.memory.Grow(int(n * uint64(unsafe.Sizeof(slot{})))); err != nil {
+	if err := l.memory.Grow(max(int(n*uint64(unsafe.Sizeof(slot{}))), largePages)); err != nil {
 		return nil, fmt.Errorf("bare loop over %d keys: %w", keys, err)
 	}
 	l.slots = unsafe.Slice((*slot)(l.memory.Base()), n)

@@ -14,11 +14,16 @@ const (
 	hugePage     = 2 << 20
 )
 
-// mapped is an anonymous private mapping.
+// smallPages is how much of a range, at its beginning, is in small pages, so that a little state takes little memory: a huge page is taken whole
+// at its first byte.
+const smallPages = 256 << 10
+
+// mapped is an anonymous private mapping. base + smallPages is aligned to a huge page.
 type mapped struct {
 	whole unsafe.Pointer // as mapped
 	size  uintptr
-	base  unsafe.Pointer // aligned to a huge page
+	base  unsafe.Pointer
+	large bool // huge pages are asked for
 }
 
 // newMapped maps as much as the system's limits let it; nil if that is too little.
@@ -31,29 +36,32 @@ func newMapped() mapping {
 	return nil
 }
 
-// mapRange maps size bytes, a multiple of a huge page, and what aligning them takes.
+// mapRange maps size bytes, a multiple of a huge page, and what the small pages and aligning take.
 func mapRange(size uintptr) (*mapped, error) {
-	whole := size + hugePage
+	whole := size + hugePage + smallPages
 	p, err := unix.MmapPtr(-1, 0, nil, whole, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes: %w", whole, err)
 	}
-	m := &mapped{whole: p, size: whole, base: align(p, hugePage)}
-	m.advise()
-	return m, nil
+	return &mapped{whole: p, size: whole, base: unsafe.Add(align(unsafe.Add(p, smallPages), hugePage), -smallPages)}, nil
 }
 
 // advise asks for huge pages: state is read at random, and each page of 4 KiB would be a miss of the translation cache as well. A kernel
 // without them refuses, and then all still works.
 func (m *mapped) advise() {
+	m.large = true
 	_ = unix.Madvise(unsafe.Slice((*byte)(m.base), m.usable()), unix.MADV_HUGEPAGE)
 }
 
-// usable is what lies between base and the end, in whole huge pages.
+// usable is what lies from base on, the small pages and whole huge ones.
 func (m *mapped) usable() int {
-	return int((m.size - (uintptr(m.base) - uintptr(m.whole))) &^ (hugePage - 1))
+	return smallPages + int((m.size-m.before()-smallPages)&^(hugePage-1))
 }
 
+// before is what lies before base.
+func (m *mapped) before() uintptr { return uintptr(m.base) - uintptr(m.whole) }
+
+// grow moves the mapping if it is too small: see newMapped.
 func (m *mapped) grow(size int) (unsafe.Pointer, int, error) {
 	if m.whole == nil { // released before
 		n, err := mapRange(max(uintptr(size+hugePage-1)&^(hugePage-1), leastReserve))
@@ -62,7 +70,11 @@ func (m *mapped) grow(size int) (unsafe.Pointer, int, error) {
 		}
 		*m = *n
 	}
+	if size <= smallPages && !m.large {
+		return m.base, smallPages, nil
+	}
 	if have := m.usable(); size <= have {
+		m.advise()
 		return m.base, have, nil
 	}
 	// The pages move, their content is not copied. They go to a place that is aligned, or huge pages would be torn.
@@ -76,8 +88,8 @@ func (m *mapped) grow(size int) (unsafe.Pointer, int, error) {
 		return nil, 0, fmt.Errorf("move %d bytes of state to a range of %d: %w", old, n.usable(), err)
 	}
 	n.advise()
-	m.unmap(m.whole, uintptr(m.base)-uintptr(m.whole))
-	m.unmap(unsafe.Add(m.base, old), m.size-old-(uintptr(m.base)-uintptr(m.whole)))
+	m.unmap(m.whole, m.before())
+	m.unmap(unsafe.Add(m.base, old), m.size-old-m.before())
 	*m = *n
 	return m.base, m.usable(), nil
 }
@@ -92,10 +104,11 @@ func (m *mapped) unmap(p unsafe.Pointer, n uintptr) {
 }
 
 func (m *mapped) discard(n int) {
-	whole := min((n+hugePage-1)&^(hugePage-1), m.usable())
-	if err := unix.Madvise(unsafe.Slice((*byte)(m.base), whole), unix.MADV_DONTNEED); err != nil {
-		clear(unsafe.Slice((*byte)(m.base), n))
+	pages := n &^ (unix.Getpagesize() - 1)
+	if pages > 0 && unix.Madvise(unsafe.Slice((*byte)(m.base), pages), unix.MADV_DONTNEED) != nil {
+		pages = 0
 	}
+	clear(unsafe.Slice((*byte)(m.base), n)[pages:])
 }
 
 func (m *mapped) release() {
