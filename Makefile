@@ -58,8 +58,8 @@ drill: bin-drill ## faults on a real cluster under load, each repeated, with tim
 	@deploy/install-deps.sh test
 	$(GO) run ./test/drill $(ARGS)
 
-bench: ## micro benchmarks: records/s per core, allocations per record
-	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+bench: ## keyed count, chained and over TCP, beside a bare loop: records/s per core, allocations per record
+	$(GO) run ./bench/keyedcount $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"maps"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/thalweg-io/thalweg/flow"
+	"github.com/thalweg-io/thalweg/internal/state/bareloop"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// keeping is the sink of the test: the last count of each key. It belongs to the sink's task; a mark hands it to the test until the next run.
+type keeping struct {
+	discard
+	counts map[uint64]int64
+}
+
+func (k keeping) Writer(flow.Task) (flow.Writer[Counted], error) { return k, nil }
+
+func (k keeping) Write(values []Counted) error {
+	for _, v := range values {
+		k.counts[v.Key] = v.Count
+	}
+	return k.discard.Write(values)
+}
+
+func TestJobCountsEveryRecord(t *testing.T) {
+	for _, exchange := range []bool{false, true} {
+		for _, running := range []bool{false, true} {
+			s := shape{keys: 1 << 10, exchange: exchange, running: running}
+			t.Run(s.name(), func(t *testing.T) { testCounts(t, s) })
+		}
+	}
+}
+
+func testCounts(t *testing.T, s shape) {
+	got := map[uint64]int64{}
+	e, err := start(s, func(d discard) flow.Sink[Counted] { return keeping{d, got} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	if want := 2 + b2i(s.exchange); countVertices(t, s) != want {
+		t.Fatalf("%d vertices, want %d: the enumerator's, and one or two of records", countVertices(t, s), want)
+	}
+	g, want := bareloop.NewGenerator(s.keys), map[uint64]int64{}
+	// Portions of a single record, of a whole batch and more: each ends with a mark.
+	for portions, n := range []int{1, 1023, 1024, 1025, 50_000} {
+		if err := e.run(n); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			key := g.Next()
+			if s.running {
+				want[key]++
+			}
+		}
+		want[mark] = int64(portions) + 1
+		if !maps.Equal(got, want) {
+			t.Fatalf("after a portion of %d: %d keys counted %v marks, want %d keys and %v marks, or their counts differ", n, len(got), got[mark], len(want), want[mark])
+		}
+	}
+}
+
+func countVertices(t *testing.T, s shape) int {
+	g, err := s.graph(newSource(s.keys), discard{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(g.Job.Vertices)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
