@@ -9,7 +9,7 @@ import (
 
 // TestBugs: every planted bug is caught, by an invariant that it breaks. Not in parallel with anything: the bug is the process's.
 func TestBugs(t *testing.T) {
-	if !HuntAll(os.Stdout, 4000, 2) {
+	if !HuntAll(os.Stdout, 20000, 2) {
 		t.Error("see above")
 	}
 }

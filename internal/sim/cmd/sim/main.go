@@ -2,7 +2,7 @@
 //
 //	sim -seeds 2000                  2000 seeds in each mode
 //	sim -mode safety -seed 17 -v     replay one, with its whole history
-//	sim -bugs                        plant every bug in turn and say how many seeds it took to catch it (-tags plantedbugs)
+//	sim -bugs                        plant every bug in turn and say how many seeds (of 20000 at least) it took to catch it (-tags plantedbugs)
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 	}
 	switch {
 	case *bugs:
-		if !sim.HuntAll(os.Stdout, *seeds, *parallel) {
+		if !sim.HuntAll(os.Stdout, max(*seeds, 20000), *parallel) {
 			os.Exit(1)
 		}
 	case *seed != 0:
