@@ -47,6 +47,7 @@ type inChannel struct {
 		head   int
 		broken error
 		up     upstream
+		opened bool          // by a connection or by the sender in this process: once
 		asked  []readerEvent // requests made before the channel was connected
 		eaten  int           // batches consumed before the channel was connected
 	}
@@ -72,9 +73,15 @@ type readerEvent struct {
 
 func newInChannel(t *task, gate int) *inChannel { return &inChannel{task: t, gate: gate, wm: NoTime} }
 
-// connect sets the way back, once, and sends what had to wait for it.
-func (c *inChannel) connect(up upstream) {
+// connect sets the way back and sends what had to wait for it. It reports false if the channel has a sender already: a second one
+// would bring records that are not in the first one's order.
+func (c *inChannel) connect(up upstream) bool {
 	c.mu.Lock()
+	if c.mu.opened {
+		c.mu.Unlock()
+		return false
+	}
+	c.mu.opened = true
 	c.mu.up = up
 	asked, eaten := c.mu.asked, c.mu.eaten
 	c.mu.asked, c.mu.eaten = nil, 0
@@ -85,10 +92,16 @@ func (c *inChannel) connect(up upstream) {
 	for _, r := range asked {
 		up.request(r.event, r.ended)
 	}
+	return true
 }
 
 func (c *inChannel) put(e element) {
 	c.mu.Lock()
+	if c.mu.head > 0 && len(c.mu.q) == cap(c.mu.q) { // what was taken makes room: a queue that is never empty must not grow
+		n := copy(c.mu.q, c.mu.q[c.mu.head:])
+		clear(c.mu.q[n:])
+		c.mu.q, c.mu.head = c.mu.q[:n], 0
+	}
 	c.mu.q = append(c.mu.q, e)
 	c.mu.Unlock()
 	c.size.Add(1)

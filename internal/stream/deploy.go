@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -44,7 +45,7 @@ func (h *Host) build(g *generation) error {
 	for _, id := range g.order() {
 		t := g.tasks[id]
 		i := slices.IndexFunc(h.graph.Job.Vertices, func(v *thalwegv1.Vertex) bool { return v.Id == id.Vertex })
-		chain, err := h.graph.Vertices[i].Build(&TaskContext{t})
+		chain, err := buildChain(h.graph.Vertices[i], &TaskContext{t})
 		if err != nil {
 			return fmt.Errorf("build %s: %w", id, err)
 		}
@@ -54,6 +55,16 @@ func (h *Host) build(g *generation) error {
 		}
 	}
 	return nil
+}
+
+// buildChain runs user code: its panic costs the job's tasks, not the process.
+func buildChain(v *Vertex, t *TaskContext) (c *Chain, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return v.Build(t)
 }
 
 // receivers are the subtasks of the next vertex that a subtask's channels of an edge go to.

@@ -115,6 +115,9 @@ func decodeBatch[T any](src []byte, c codec.Codec[T], b *Batch[T]) error {
 	if n == 0 || n > maxRecords {
 		return bad(fmt.Sprintf("%d records", n))
 	}
+	if least := c.Schema().MinSize(); n*least > len(src) {
+		return bad(fmt.Sprintf("%d records of at least %d bytes in %d", n, least, len(src)))
+	}
 	b.Values, b.Times, b.Hashes, b.Split = sized(b.Values, n), sized(b.Times, n), b.Hashes[:0], -1
 	switch {
 	case flags&rawTimes != 0:

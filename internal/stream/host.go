@@ -212,12 +212,20 @@ func (h *Host) Position(p *thalwegv1.JobPosition) {
 	}
 }
 
-// SessionEpoch says that there is a leader of this epoch.
-func (h *Host) SessionEpoch(epoch uint64) { h.session.Store(epoch) }
+// SessionEpoch says that there is a leader of this epoch. A session of another epoch ends with that.
+func (h *Host) SessionEpoch(epoch uint64) {
+	if old := h.session.Swap(epoch); old != 0 && old != epoch {
+		h.lost()
+	}
+}
 
 // SessionLost says that there is none: what has not been acknowledged is abandoned.
 func (h *Host) SessionLost() {
 	h.session.Store(0)
+	h.lost()
+}
+
+func (h *Host) lost() {
 	if g := h.current(); g != nil {
 		h.each(g.id, func(t *task) { t.mail(mail{kind: mailLost}) })
 	}
@@ -380,5 +388,6 @@ func (h *Host) runGeneration(g *generation) {
 		})
 	}
 	wg.Wait()
+	g.links.finish(g.ctx)
 	g.links.close(errors.New("the generation has ended"))
 }

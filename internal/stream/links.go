@@ -67,7 +67,9 @@ func (l *links) join(n channelName, o *outChannel) error {
 		return fmt.Errorf("channel %v has no receiving end", n)
 	}
 	o.local = c
-	c.connect(o)
+	if !c.connect(o) {
+		return fmt.Errorf("channel %v has two senders", n)
+	}
 	return nil
 }
 
@@ -146,6 +148,7 @@ func (l *links) dialOne(h *Host, g *generation, s *sendConn) error {
 	}
 	nc.SetDeadline(time.Time{})
 	c := newConn(nc, "taskmanager "+s.to.Taskmanager)
+	c.dialed = true
 	for _, ch := range s.channels {
 		ch.conn = c
 		b := beginFrame(nil, ch.number, frameOpen)
@@ -235,6 +238,25 @@ func (l *links) add(c *conn) bool {
 	return true
 }
 
+// finish ends the connections of tasks that have all ended by themselves: each sender says what it still has to say and then that
+// nothing follows, and each receiver waits for that. Otherwise whoever is told first that a checkpoint is complete would break the
+// connection under the others, or lose the FINISHED that is still in its queue. A cancel of the generation cuts this short.
+func (l *links) finish(ctx context.Context) {
+	l.mu.Lock()
+	conns := slices.Clone(l.mu.conns)
+	l.mu.Unlock()
+	for _, c := range conns {
+		c.finish()
+	}
+	for _, c := range conns {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // close ends every connection and waits for their goroutines.
 func (l *links) close(err error) {
 	l.mu.Lock()
@@ -258,6 +280,9 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 		nc.Close()
 	}
 	g, err := h.await(job.GenerationOf(hello.Generation))
+	if hello.Job != h.c.Job || hello.ToIncarnation != h.c.TaskManagerIncarnation {
+		err = fmt.Errorf("this is job %s on taskmanager incarnation %s, not %s on %s", h.c.Job, h.c.TaskManagerIncarnation, hello.Job, hello.ToIncarnation)
+	}
 	if err != nil {
 		refuse(err)
 		return
@@ -292,10 +317,12 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 			if in == nil {
 				return fmt.Errorf("channel %v ends in no subtask of this worker", n)
 			}
+			if !in.connect(&receiveChannel{number, c}) {
+				return fmt.Errorf("channel %v has a sender already", n)
+			}
 			c.opened.Lock()
 			open[number] = in
 			c.opened.Unlock()
-			in.connect(&receiveChannel{number, c})
 			return nil
 		}
 		in := open[number]
@@ -375,7 +402,9 @@ type conn struct {
 		sync.Mutex
 		frames [][]byte
 		err    error
+		last   bool // nothing is written behind what is queued
 	}
+	dialed bool // by this side: it sends the records, and ends the connection
 }
 
 func newConn(nc net.Conn, peer string) *conn {
@@ -396,16 +425,53 @@ func (c *conn) write(frame []byte) {
 		c.mu.frames = append(c.mu.frames, frame)
 	}
 	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *conn) wake() {
 	select {
 	case c.ready <- struct{}{}:
 	default:
 	}
 }
 
+// finish has the writer send what is queued and then say that nothing follows. Only the sending side does: the receiving one
+// closes when it has read that.
+func (c *conn) finish() {
+	if !c.dialed {
+		return
+	}
+	c.mu.Lock()
+	c.mu.last = true
+	c.mu.Unlock()
+	c.wake()
+}
+
+// closeWrite ends this direction. Credit that is still on its way is read until the other side closes: closing with unread bytes
+// would reset the connection, and what the other side has not read yet would be lost.
+func (c *conn) closeWrite() error {
+	w, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.New("the connection cannot be ended in one direction")
+	}
+	if err := w.CloseWrite(); err != nil {
+		return err
+	}
+	return errFinished
+}
+
+// errFinished ends a writer that has nothing more to say; the reader goes on.
+var errFinished = errors.New("finished")
+
 func (c *conn) start(take func(channel uint32, t frameType, body []byte) error) {
 	c.wg.Add(2)
 	go func() { defer c.wg.Done(); c.fail(c.reading(take)) }()
-	go func() { defer c.wg.Done(); c.fail(c.writing()) }()
+	go func() {
+		defer c.wg.Done()
+		if err := c.writing(); !errors.Is(err, errFinished) {
+			c.fail(err)
+		}
+	}()
 }
 
 func (c *conn) reading(take func(uint32, frameType, []byte) error) error {
@@ -431,16 +497,22 @@ func (c *conn) writing() error {
 			return net.ErrClosed
 		}
 		c.mu.Lock()
-		frames := c.mu.frames
+		frames, last := c.mu.frames, c.mu.last
 		c.mu.frames = nil
 		c.mu.Unlock()
 		if len(frames) == 0 {
+			if last {
+				return c.closeWrite()
+			}
 			continue
 		}
 		c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		buffers := net.Buffers(slices.Clone(frames))
 		if _, err := buffers.WriteTo(c.nc); err != nil {
 			return err
+		}
+		if last { // look again: then the queue is empty
+			c.wake()
 		}
 		for _, f := range frames {
 			if cap(f) <= 256<<10 {

@@ -16,8 +16,9 @@ type Partitioner[T any] struct {
 
 // flusher is the untyped side of a router, for its task.
 type flusher interface {
-	// flush sends what is buffered, as far as there is room; force sends all of it, whatever the credit.
-	flush(force bool)
+	// flush sends what is buffered, as far as there is room; force sends all of it, whatever the credit. Its error means that
+	// records are lost: no barrier may follow.
+	flush(force bool) error
 	channels() []*outChannel
 }
 
@@ -176,12 +177,13 @@ func (r *router[T]) send(to int) {
 	}
 }
 
-func (r *router[T]) flush(force bool) {
+func (r *router[T]) flush(force bool) error {
 	for i, c := range r.outs {
 		if force || c.unconsumed.Load() < window {
 			r.send(i)
 		}
 	}
+	return r.failed
 }
 
 // Watermark implements Input: it goes out behind what is buffered.
@@ -203,7 +205,9 @@ func (r *router[T]) End() error { return r.everyone(element{kind: end}) }
 
 // everyone sends an element to all channels, behind everything buffered.
 func (r *router[T]) everyone(e element) error {
-	r.flush(true)
+	if err := r.flush(true); err != nil {
+		return err
+	}
 	for _, c := range r.outs {
 		c.control(e)
 	}

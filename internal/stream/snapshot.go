@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
@@ -28,7 +29,9 @@ func (t *task) snapshot(b align.Barrier) error {
 			return fmt.Errorf("snapshot %d of %s: %w", b.ID, o.UID, err)
 		}
 	}
-	t.flush(true)
+	if err := t.flush(true); err != nil {
+		return fmt.Errorf("snapshot %d: %w", b.ID, err)
+	}
 	for _, o := range t.outs {
 		o.control(element{kind: barrier, barrier: b})
 	}
@@ -43,9 +46,15 @@ func (t *task) snapshot(b align.Barrier) error {
 	go func() {
 		defer t.snapshots.Done()
 		began := time.Now()
-		err := t.finishSnapshot(t.ctx, b, a, set)
-		a.AsyncNs = int64(time.Since(began))
-		t.mail(mail{kind: mailSnapshot, id: b.ID, ack: a, err: err})
+		m := mail{kind: mailSnapshot, id: b.ID, ack: a}
+		defer func() {
+			if r := recover(); r != nil { // user code: it costs the task, not the process
+				m = mail{kind: mailBroken, err: fmt.Errorf("panic in the snapshot of checkpoint %d: %v\n%s", b.ID, r, debug.Stack())}
+			}
+			a.AsyncNs = int64(time.Since(began))
+			t.mail(m)
+		}()
+		m.err = t.finishSnapshot(t.ctx, b, a, set)
 	}()
 	return nil
 }

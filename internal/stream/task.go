@@ -32,6 +32,7 @@ type task struct {
 	mu       struct {
 		sync.Mutex
 		mail []mail
+		over bool // nobody reads it any more
 	}
 
 	chain   *Chain
@@ -91,7 +92,9 @@ type mail struct {
 
 func (t *task) mail(m mail) {
 	t.mu.Lock()
-	t.mu.mail = append(t.mu.mail, m)
+	if !t.mu.over {
+		t.mu.mail = append(t.mu.mail, m)
+	}
 	t.mu.Unlock()
 	t.poke()
 }
@@ -143,6 +146,9 @@ func (t *task) close() (err error) {
 			err = fmt.Errorf("panic in Close: %v", r)
 		}
 	}()
+	t.mu.Lock()
+	t.mu.mail, t.mu.over = nil, true
+	t.mu.Unlock()
 	t.cancel()
 	t.snapshots.Wait()
 	if t.chain == nil {
@@ -205,6 +211,9 @@ func (t *task) loop() error {
 		if t.over {
 			break
 		}
+		if err := t.expire(); err != nil { // also of a task that never rests
+			return err
+		}
 		worked, err := t.slice()
 		if err != nil {
 			return err
@@ -228,7 +237,9 @@ func (t *task) slice() (worked bool, err error) {
 	}
 	if now := time.Now(); now.Sub(t.flushed) >= t.host.c.BufferTimeout {
 		t.flushed = now
-		t.flush(false)
+		if err := t.flush(false); err != nil {
+			return false, err
+		}
 	}
 	for range t.inputs {
 		i := t.turn
@@ -269,7 +280,9 @@ func (t *task) poll(s Source) (err error) {
 	}
 	if t.status.kind == pollEnded {
 		t.noMore = true
-		t.flush(true)
+		if err := t.flush(true); err != nil {
+			return err
+		}
 		t.endNow()
 	}
 	return nil
@@ -284,10 +297,13 @@ func (t *task) room() bool {
 	return true
 }
 
-func (t *task) flush(force bool) {
+func (t *task) flush(force bool) error {
 	for _, r := range t.routers {
-		r.flush(force)
+		if err := r.flush(force); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // waitForRoom blocks inside an operator until some channel has been given credit, or the task is cancelled.
@@ -302,7 +318,9 @@ func (t *task) waitForRoom() error {
 
 // rest waits until there may be something to do. What is buffered goes out first: an idle edge adds no delay.
 func (t *task) rest() error {
-	t.flush(false)
+	if err := t.flush(false); err != nil {
+		return err
+	}
 	var timer <-chan time.Time
 	until := time.Duration(-1)
 	if t.chain.Source != nil && !t.noMore && t.status.kind == pollUntil && t.room() {
@@ -420,14 +438,19 @@ func (t *task) end() error {
 		return nil
 	}
 	if t.head != nil {
-		if err := t.head.Watermark(MaxWatermark); err != nil {
-			return err
+		if t.low < MaxWatermark { // the channels may have brought it already
+			t.low = MaxWatermark
+			if err := t.head.Watermark(MaxWatermark); err != nil {
+				return err
+			}
 		}
 		if err := t.head.End(); err != nil {
 			return err
 		}
 	}
-	t.flush(true)
+	if err := t.flush(true); err != nil {
+		return err
+	}
 	t.endNow()
 	return nil
 }
