@@ -24,9 +24,17 @@ const coverage = 24
 
 func main() {
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the engine's side to this `file`")
+	memory := flag.String("memprofile", "", "write a profile of every allocation since the start of the process to this `file`")
 	only := flag.String("only", "", "measure only the case of this `name`, such as keys=16K/path=tcp/emit=marks")
 	flag.Parse()
-	if err := measureAll(*profile, *only); err != nil {
+	if *memory != "" {
+		runtime.MemProfileRate = 1
+	}
+	err := measureAll(*profile, *only)
+	if err == nil && *memory != "" {
+		err = profileMemory(*memory)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "keyedcount:", err)
 		os.Exit(1)
 	}
@@ -147,6 +155,15 @@ func (e *engine) profile(name string) error {
 		}
 	}
 	return nil
+}
+
+func profileMemory(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return pprof.Lookup("allocs").WriteTo(f, 0)
 }
 
 func (r result) benchmark() {
