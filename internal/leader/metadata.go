@@ -83,6 +83,9 @@ func (l *Leader) readEnded(ctx context.Context, id job.ID, p *thalwegv1.Checkpoi
 func (l *Leader) deleteFiles(ctx context.Context, id job.ID, d scheduler.DeleteFiles) error {
 	keep := map[string]bool{} // file names relative to the job's checkpoint directory, and directories of retained checkpoints
 	for _, p := range d.Retained {
+		if p.MetadataPath == "" { // of a job whose pointers are gone: the name follows from the id
+			p = &thalwegv1.CheckpointPointer{Id: p.Id, MetadataPath: l.checkpointDir(id) + "/" + checkpoint.Directory(p.Id) + "/" + metadataName}
+		}
 		m, err := l.readMetadata(ctx, p)
 		if err != nil {
 			return fmt.Errorf("nothing is deleted: a retained checkpoint cannot be read: %w", err)

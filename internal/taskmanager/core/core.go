@@ -96,6 +96,9 @@ type jobState struct {
 	heard    time.Duration
 	answered bool          // to the newest epoch sent down
 	endBy    time.Duration // tasks that are to end must have by then; 0: none
+	// handed is a deploy that a worker already running was given and has not spoken of yet: if it turns out to have been dying,
+	// the next one gets it.
+	handed *thalwegv1.Deploy
 }
 
 // New makes the core of a taskmanager that knows of no leader at time now (monotonic, any origin).

@@ -77,9 +77,19 @@ func (c *Core) deploy(d *thalwegv1.Deploy) {
 			Job: j.id, GraphVersion: d.GraphVersion, Task: t, Generation: d.Generation, State: thalwegv1.TaskState_TASK_STATE_DEPLOYING,
 		}
 	}
-	if !j.running {
-		j.running, j.ready, j.heard = true, false, c.now
-		c.emit(StartWorker{Job: j.id, Deploy: d})
+	if j.running {
+		j.handed = d
+		c.toWorker(j, &thalwegv1.ToWorker{Epoch: c.epoch, Message: &thalwegv1.ToWorker_Deploy{Deploy: d}})
+		return
+	}
+	c.startWorker(j, d)
+}
+
+// startWorker has a new process get a deploy.
+func (c *Core) startWorker(j *jobState, d *thalwegv1.Deploy) {
+	j.running, j.ready, j.heard = true, false, c.now
+	c.emit(StartWorker{Job: j.id, Deploy: d})
+	if c.phase == open || c.phase == opening {
 		c.toWorker(j, &thalwegv1.ToWorker{Epoch: c.epoch, Message: &thalwegv1.ToWorker_Session{Session: &thalwegv1.SessionEpoch{Request: c.request}}})
 	}
 	c.toWorker(j, &thalwegv1.ToWorker{Epoch: c.epoch, Message: &thalwegv1.ToWorker_Deploy{Deploy: d}})
@@ -101,6 +111,7 @@ func (c *Core) cancelTasks(j *jobState, upto job.Generation) {
 	if !j.running {
 		return
 	}
+	j.handed = nil
 	j.endBy = c.now + c.c.CancelTimeout
 	c.toWorker(j, &thalwegv1.ToWorker{Epoch: c.epoch, Message: &thalwegv1.ToWorker_Cancel{Cancel: &thalwegv1.Cancel{Job: j.id, Upto: upto.Proto()}}})
 }
@@ -169,6 +180,7 @@ func (c *Core) merge(j *jobState, rs []*thalwegv1.TaskReport) bool {
 			r.Counters = old.Counters
 		}
 		j.tasks[id] = r
+		j.handed = nil
 		taken = true
 	}
 	if j.endBy != 0 && c.settled(j) {
@@ -199,6 +211,15 @@ func (c *Core) workerExited(ev WorkerExited) {
 		return
 	}
 	j.running, j.ready, j.endBy = false, false, 0
+	if d := j.handed; d != nil {
+		// Its death is the cause of the deploy, and it never saw it: neighbours told the leader sooner than the kernel told us.
+		j.handed = nil
+		c.emit(Log{Level: "info", Job: j.id, Text: fmt.Sprintf("the worker was ending when generation %v was deployed: another one gets it", j.generation)})
+		c.startWorker(j, d)
+		j.answered = true
+		c.registerIfAnswered()
+		return
+	}
 	for _, r := range j.reports() {
 		if Terminal(r.State) {
 			continue
