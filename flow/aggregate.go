@@ -93,12 +93,10 @@ type windowing[K comparable, T, A, R, U any] struct {
 	watermark    int64
 
 	// Scratch of one batch.
-	keys    []K
-	hashes  []uint64
-	windows []int64
-	order   []int32 // of records, when a batch is of several windows
-	values  []T     // what add finds the i-th record of a call in
-	add     func(i int, a *A, fresh bool)
+	keys   []K
+	hashes []uint64
+	values []T // what add finds the i-th record of a call in
+	add    func(i int, a *A, fresh bool)
 }
 
 // slice is the number of the window that a time falls into.

@@ -26,7 +26,6 @@ type jobScript struct {
 	metadata *WriteMetadata
 	delete   []DeleteFiles
 	wake     time.Duration
-	loaded   Loaded
 	options  map[string]string
 }
 

@@ -163,18 +163,3 @@ func (s *Sim) flush(from, to int) {
 		}
 	}
 }
-
-// forget drops connections that are closed at both ends.
-func (p *proc) forget() {
-	if len(p.conns) < 32 {
-		return
-	}
-	live := p.conns[:0]
-	for _, c := range p.conns {
-		if !c.closed || !c.peer.closed || len(c.in) > 0 {
-			live = append(live, c)
-		}
-	}
-	clear(p.conns[len(live):])
-	p.conns = live
-}

@@ -63,7 +63,6 @@ type Sim struct {
 	jms     []*jobmanager
 	tms     []*taskmanager
 	cuts    map[[2]int]int
-	conns   []*conn
 	storage *storage
 	ext     *external
 	truth   truth
@@ -110,7 +109,6 @@ type proc struct {
 	alive   bool
 	paused  bool
 	backlog []func()
-	conns   []*conn
 	died    func() // tells what hangs on it
 }
 

@@ -37,7 +37,6 @@ type truth struct {
 	adoptions   int
 	generations int
 	calmSince   int64 // completions when the faults stopped
-	unknown     map[int64]bool
 }
 
 func newTruth(s *Sim) truth {
