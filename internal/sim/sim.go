@@ -109,6 +109,7 @@ type proc struct {
 	alive   bool
 	paused  bool
 	backlog []func()
+	conns   []*conn
 	died    func() // tells what hangs on it
 }
 
