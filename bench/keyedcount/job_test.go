@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,15 +13,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// keeping is the sink of the test: the last count of each key. It belongs to the sink's task; a mark hands it to the test until the next run.
+// keeping is the sink of the test: the last count of each key. The task writes it and the test reads it, in turn.
 type keeping struct {
 	discard
+	mu     *sync.Mutex
 	counts map[uint64]int64
 }
 
 func (k keeping) Writer(flow.Task) (flow.Writer[Counted], error) { return k, nil }
 
 func (k keeping) Write(values []Counted) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for _, v := range values {
 		k.counts[v.Key] = v.Count
 	}
@@ -37,8 +41,9 @@ func TestJobCountsEveryRecord(t *testing.T) {
 }
 
 func testCounts(t *testing.T, s shape) {
+	var mu sync.Mutex
 	got := map[uint64]int64{}
-	e, err := start(s, func(d discard) flow.Sink[Counted] { return keeping{d, got} })
+	e, err := start(s, func(d discard) flow.Sink[Counted] { return keeping{d, &mu, got} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +64,10 @@ func testCounts(t *testing.T, s shape) {
 			}
 		}
 		want[mark] = int64(portions) + 1
-		if !maps.Equal(got, want) {
+		mu.Lock()
+		same := maps.Equal(got, want)
+		mu.Unlock()
+		if !same {
 			t.Fatalf("after a portion of %d: %d keys counted %v marks, want %d keys and %v marks, or their counts differ", n, len(got), got[mark], len(want), want[mark])
 		}
 	}
