@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -64,17 +65,28 @@ func readFrame(r *bufio.Reader, buf []byte) (channel uint32, t frameType, body, 
 	if n < frameHeader-8 || n > maxFrame {
 		return 0, 0, nil, buf, fmt.Errorf("a frame of %d bytes: %w", n, codec.ErrCorrupt)
 	}
-	if cap(buf) < int(n) {
-		buf = make([]byte, n)
-	}
-	buf = buf[:n]
-	if _, err := io.ReadFull(r, buf); err != nil {
+	if buf, err = readBody(r, buf, int(n)); err != nil {
 		return 0, 0, nil, buf, err
 	}
 	if got, want := crc32.Checksum(buf, castagnoli), binary.LittleEndian.Uint32(head[4:]); got != want {
 		return 0, 0, nil, buf, fmt.Errorf("a frame with checksum %08x, computed %08x: %w", want, got, codec.ErrCorrupt)
 	}
 	return binary.LittleEndian.Uint32(buf), frameType(buf[4]), buf[5:], buf, nil
+}
+
+// trusted is how much is allocated because a length says so; beyond it, memory grows only with what has arrived.
+const trusted = 1 << 20
+
+func readBody(r io.Reader, buf []byte, n int) ([]byte, error) {
+	for got := 0; got < n; {
+		step := min(n-got, max(cap(buf)-got, trusted))
+		buf = slices.Grow(buf[:got], step)[:got+step]
+		if _, err := io.ReadFull(r, buf[got:]); err != nil {
+			return buf, err
+		}
+		got += step
+	}
+	return buf, nil
 }
 
 // appendElement encodes all but records.

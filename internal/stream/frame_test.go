@@ -1,0 +1,143 @@
+package stream
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/stream/align"
+)
+
+// wireRecord has a fixed and a variable column.
+type wireRecord struct {
+	N uint64
+	S string
+}
+
+func wireCodec(t testing.TB) codec.Codec[wireRecord] {
+	t.Helper()
+	c, err := codec.For[wireRecord]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestElementsSurviveTheirFrames(t *testing.T) {
+	sent := []element{
+		{kind: watermark, at: -5}, {kind: watermark, at: MaxWatermark}, {kind: idle}, {kind: cancelMarker, id: 9}, {kind: end}, {kind: finished}, {kind: noMoreSplits},
+		{kind: barrier, barrier: align.Barrier{Epoch: 3, ID: 7, Base: 6, Deadline: time.Second, Final: true}},
+		{kind: assignment, payload: []byte("split")},
+	}
+	var b bytes.Buffer
+	for i, e := range sent {
+		b.Write(appendElement(nil, uint32(i), e))
+	}
+	r := bufio.NewReader(&b)
+	for i, want := range sent {
+		number, typ, body, _, err := readFrame(r, nil)
+		if err != nil || number != uint32(i) {
+			t.Fatalf("frame %d: channel %d, %v", i, number, err)
+		}
+		got, err := elementOf(typ, body)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("frame %d: got %+v, %v; want %+v", i, got, err, want)
+		}
+	}
+	if _, _, _, _, err := readFrame(r, nil); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+// TestEveryFlippedBitIsNoticed: a frame is either what was sent or an error.
+func TestEveryFlippedBitIsNoticed(t *testing.T) {
+	frame := appendElement(nil, 5, element{kind: barrier, barrier: align.Barrier{Epoch: 1, ID: 2}})
+	for bit := range 8 * len(frame) {
+		damaged := bytes.Clone(frame)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		if _, _, _, _, err := readFrame(bufio.NewReader(bytes.NewReader(damaged)), nil); err == nil {
+			t.Errorf("bit %d flipped, and no error", bit)
+		}
+	}
+}
+
+func TestBatchesSurviveTheirEncoding(t *testing.T) {
+	c := wireCodec(t)
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 50).Draw(t, "n")
+		in := &Batch[wireRecord]{Split: -1}
+		mode := rapid.SampledFrom([]string{"none", "near", "far", "mixed"}).Draw(t, "times")
+		hashed := rapid.Bool().Draw(t, "hashed")
+		for range n {
+			in.Values = append(in.Values, wireRecord{rapid.Uint64().Draw(t, "v"), rapid.String().Draw(t, "s")})
+			at := NoTime
+			switch mode {
+			case "near":
+				at = 1e18 + rapid.Int64Range(0, 1e9).Draw(t, "at")
+			case "far":
+				at = rapid.Int64Range(-9e18, 9e18).Draw(t, "at")
+			case "mixed":
+				if rapid.Bool().Draw(t, "timed") {
+					at = rapid.Int64().Draw(t, "at")
+				}
+			}
+			in.Times = append(in.Times, at)
+			if hashed {
+				in.Hashes = append(in.Hashes, rapid.Uint64().Draw(t, "h"))
+			}
+		}
+		b, err := appendBatch(nil, c, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := &Batch[wireRecord]{}
+		if err := decodeBatch(b, c, out); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(out.Values, in.Values) || !reflect.DeepEqual(out.Times, in.Times) || len(out.Hashes) != len(in.Hashes) || hashed && !reflect.DeepEqual(out.Hashes, in.Hashes) {
+			t.Fatalf("got %+v, want %+v", out, in)
+		}
+	})
+}
+
+func FuzzFrame(f *testing.F) {
+	f.Add(appendElement(nil, 1, element{kind: barrier, barrier: align.Barrier{Epoch: 1, ID: 2}}))
+	f.Add(appendElement(nil, 1, element{kind: assignment, payload: []byte("x")}))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		_, typ, body, _, err := readFrame(bufio.NewReader(bytes.NewReader(in)), nil)
+		if err != nil {
+			return
+		}
+		if _, err := elementOf(typ, body); err != nil && !errors.Is(err, codec.ErrCorrupt) {
+			t.Fatalf("unmarked error: %v", err)
+		}
+	})
+}
+
+func FuzzBatch(f *testing.F) {
+	c := wireCodec(f)
+	b, err := appendBatch(nil, c, &Batch[wireRecord]{Values: []wireRecord{{1, "a"}, {2, "bc"}}, Times: []int64{5, 6}, Hashes: []uint64{7, 8}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		out := &Batch[wireRecord]{}
+		if err := decodeBatch(in, c, out); err != nil {
+			if !errors.Is(err, codec.ErrCorrupt) {
+				t.Fatalf("unmarked error: %v", err)
+			}
+			return
+		}
+		if len(out.Values) != len(out.Times) || len(out.Hashes) != 0 && len(out.Hashes) != len(out.Values) {
+			t.Fatalf("columns of %d, %d and %d", len(out.Values), len(out.Times), len(out.Hashes))
+		}
+	})
+}
