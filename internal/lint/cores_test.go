@@ -17,6 +17,7 @@ import (
 // gives effects, with no goroutine, clock, randomness or I/O inside. What they are told is all they know.
 var cores = []string{
 	"internal/scheduler",
+	"internal/stream/align",
 	"internal/taskmanager/core",
 	"internal/ha/zookeeper/election.go",
 	"internal/ha/zookeeper/stages.go",

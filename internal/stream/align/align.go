@@ -86,7 +86,7 @@ func (a *Aligner) Step(ev Event) Effects {
 		return a.arrived(ev)
 	case Triggered:
 		if ev.Barrier.ID <= a.taken {
-			return Effects{Decline: ev.Barrier.ID, Reason: "triggered a second time"}
+			return Effects{} // told a second time
 		}
 		if !a.current(ev) { // another root may have sent its barrier: the marker releases who waits for this one's
 			return a.abandon(ev.Barrier.ID, "triggered by a leader without a session, or too late", false)
