@@ -135,7 +135,7 @@ func TestWhatIsMissingIsNamedWithTheRemedy(t *testing.T) {
 		t.Errorf("without mvn: %v", err)
 	}
 	t.Setenv("JAVA_HOME", t.TempDir())
-	if _, err = m.software().install(t.Context()); !errors.Is(err, ErrNoJava) || !strings.Contains(err.Error(), "test/services/install.sh") {
+	if _, err = m.software().install(t.Context()); !errors.Is(err, ErrNoJava) || !strings.Contains(err.Error(), "deploy/install-deps.sh") {
 		t.Errorf("without java: %v", err)
 	}
 }

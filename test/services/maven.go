@@ -13,7 +13,7 @@ import (
 
 const (
 	// installCommand is the remedy in every error about Java or Maven.
-	installCommand = "run test/services/install.sh as root, or: apt-get install --no-install-recommends openjdk-17-jdk-headless maven"
+	installCommand = "run deploy/install-deps.sh test as root, or: apt-get install --no-install-recommends openjdk-17-jdk-headless maven"
 
 	// The plugin is pinned: each Maven has another default.
 	dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
