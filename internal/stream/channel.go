@@ -119,6 +119,13 @@ func (c *inChannel) fail(err error) {
 	c.task.poke()
 }
 
+// failure is why the channel is broken; nil: it is not.
+func (c *inChannel) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.broken
+}
+
 // take returns the next element, or the channel's end.
 func (c *inChannel) take() (element, bool, error) {
 	c.mu.Lock()

@@ -29,7 +29,7 @@ func (h *Host) build(g *generation) error {
 			return fmt.Errorf("vertex %q is not in the graph that this binary builds", id.Vertex)
 		}
 		ctx, cancel := context.WithCancel(g.ctx)
-		t := &task{id: id, gen: g, host: h, vertex: v, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1), credit: make(chan struct{}, 1), done: make(chan struct{}),
+		t := &task{id: id, gen: g, host: h, vertex: v, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1), credit: make(chan struct{}, 1), severed: make(chan struct{}), done: make(chan struct{}),
 			edges: map[int][]*outChannel{}, restored: g.deploy.Restored, completed: g.deploy.Restored,
 			log: h.c.Log.With("vertex", v.Name, "subtask", id.Subtask, "generation", g.id.String())}
 		g.tasks[id] = t

@@ -131,6 +131,9 @@ func elementOf(t frameType, body []byte) (element, error) {
 	if n, fixed := want[t]; fixed && len(body) != n {
 		return element{}, fmt.Errorf("a frame of type %d with %d bytes, not %d: %w", t, len(body), n, codec.ErrCorrupt)
 	}
+	if t == frameBarrier && body[32] > 1 {
+		return element{}, fmt.Errorf("a barrier that ends in %d: %w", body[32], codec.ErrCorrupt)
+	}
 	switch t {
 	case frameRecords:
 		return element{kind: records, frame: append([]byte(nil), body...)}, nil

@@ -112,6 +112,9 @@ func decodeBatch[T any](src []byte, c codec.Codec[T], b *Batch[T]) error {
 	}
 	n, flags := int(le.Uint32(src)), src[4]
 	src = src[5:]
+	if flags&^(hasTimes|rawTimes|hasHashes) != 0 || flags&(hasTimes|rawTimes) == rawTimes {
+		return bad(fmt.Sprintf("flags %#x", flags))
+	}
 	if n == 0 || n > maxRecords {
 		return bad(fmt.Sprintf("%d records", n))
 	}

@@ -176,9 +176,15 @@ func (h *Host) Cancel(upto job.Generation) {
 	}
 }
 
+// defaultDeadline is the alignment deadline of a trigger that names none.
+const defaultDeadline = time.Second
+
 // Trigger has the coordinators of this process start a checkpoint.
 func (h *Host) Trigger(epoch uint64, tr *thalwegv1.Trigger) {
 	b := align.Barrier{Epoch: epoch, ID: tr.Checkpoint, Base: tr.Base, Deadline: time.Duration(tr.AlignmentDeadlineMs) * time.Millisecond, Final: tr.Final}
+	if b.Deadline <= 0 {
+		b.Deadline = defaultDeadline
+	}
 	h.each(job.GenerationOf(tr.Generation), func(t *task) {
 		if t.chain.Coordinator != nil {
 			t.mail(mail{kind: mailTrigger, barrier: b})

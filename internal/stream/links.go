@@ -159,7 +159,7 @@ func (l *links) dialOne(h *Host, g *generation, s *sendConn) error {
 	}
 	c.failed = func(err error) {
 		for _, ch := range s.channels {
-			ch.out.task.mail(mail{kind: mailBroken, err: err})
+			ch.out.task.sever(err)
 		}
 	}
 	if !l.add(c) {

@@ -28,11 +28,13 @@ type task struct {
 	cancel   context.CancelFunc
 	wake     chan struct{} // something for the loop to look at
 	credit   chan struct{} // some output has more room
+	severed  chan struct{} // closed when a connection that this task sends on is lost
 	done     chan struct{}
 	mu       struct {
 		sync.Mutex
 		mail []mail
-		over bool // nobody reads it any more
+		over bool  // nobody reads it any more
+		cut  error // why severed is closed
 	}
 
 	chain   *Chain
@@ -97,6 +99,20 @@ func (t *task) mail(m mail) {
 	}
 	t.mu.Unlock()
 	t.poke()
+}
+
+// sever tells the task that a connection it sends on is lost, also while it waits for room on that very connection.
+func (t *task) sever(err error) {
+	t.mu.Lock()
+	first := t.mu.cut == nil
+	if first {
+		t.mu.cut = err
+		close(t.severed)
+	}
+	t.mu.Unlock()
+	if first {
+		t.mail(mail{kind: mailBroken, err: err})
+	}
 }
 
 func (t *task) poke() {
@@ -248,7 +264,13 @@ func (t *task) slice() (worked bool, err error) {
 			t.turn = 0
 		}
 		c := t.inputs[i]
-		if c.size.Load() == 0 || t.aligner.Blocked(i) {
+		if c.size.Load() == 0 {
+			continue
+		}
+		if t.aligner.Blocked(i) {
+			if err := c.failure(); err != nil && !c.finished {
+				return false, err // nothing will release it but the end of the alignment
+			}
 			continue
 		}
 		e, ok, err := c.take()
@@ -311,6 +333,10 @@ func (t *task) waitForRoom() error {
 	select {
 	case <-t.credit:
 		return nil
+	case <-t.severed:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.mu.cut
 	case <-t.ctx.Done():
 		return ErrCancelled
 	}
@@ -365,9 +391,7 @@ func (t *task) element(i int, c *inChannel, e *element) error {
 		n, err := t.chain.Gates[c.gate].push(e)
 		t.counters.AddIn(n)
 		c.consumed()
-		if c.idle {
-			c.idle = false
-		}
+		c.idle, t.allIdle = false, false // whoever is next takes the records as a sign of life
 		return err
 	case watermark:
 		c.idle = false

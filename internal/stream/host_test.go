@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +26,7 @@ var gen = job.Generation{Epoch: 1, N: 1}
 // ---- a graph: two coordinators -> two readers -> one sink
 
 type options struct {
+	batch     int // records of a poll; 0: 64
 	limit     int // records per reader; 0: unbounded
 	noEnd     bool
 	codec     codec.Codec[int64]
@@ -73,7 +76,7 @@ func (s *src) Poll(*PollContext) (Status, error) {
 		return WaitUntil(time.Now().Add(time.Millisecond)), nil
 	}
 	b := &Batch[int64]{Split: -1}
-	for range 64 {
+	for range max(s.o.batch, 64) {
 		b.Values = append(b.Values, int64(s.n))
 		b.Times = append(b.Times, int64(s.n))
 		s.n++
@@ -390,7 +393,12 @@ func TestNewSessionEndsTheOldOne(t *testing.T) {
 	if !r.wait(t, "ack", 2*time.Second, func() bool { return len(r.acks[1]) == 2 }) {
 		t.Fatal("no acks", r.acks)
 	}
-	time.Sleep(50 * time.Millisecond) // the sink has its barrier
+	// A reader acknowledges behind its barrier: once the sink's channels are empty, it has taken those.
+	for _, in := range g.tasks[job.TaskID{Vertex: "s"}].inputs {
+		for in.size.Load() != 0 {
+			runtime.Gosched()
+		}
+	}
 	hs[0].SessionEpoch(2)
 	if !r.wait(t, "decline", time.Second, func() bool { return len(r.declines[1]) > 0 }) {
 		t.Fatal("the channel stays blocked for a checkpoint of epoch 1 in a session of epoch 2")
@@ -414,7 +422,8 @@ func (f *failing) Append(dst []byte, vs []int64) ([]byte, error) {
 func TestRecordsThatCannotBeEncodedFailTheTask(t *testing.T) {
 	r := newRec()
 	c, _ := codec.For[int64]()
-	o := &options{limit: 64, noEnd: true, codec: &failing{Codec: c}}
+	broken := &failing{Codec: c}
+	o := &options{limit: 64, noEnd: true, codec: broken}
 	o.hold[0].Store(true)
 	o.hold[1].Store(true)
 	hs := start(t, o, r, map[string]int{"s": 1}, 2, nil)
@@ -423,7 +432,9 @@ func TestRecordsThatCannotBeEncodedFailTheTask(t *testing.T) {
 	}
 	o.hold[0].Store(false)
 	o.hold[1].Store(false)
-	time.Sleep(300 * time.Millisecond)
+	for broken.n.Load() < 2 {
+		runtime.Gosched()
+	}
 	trigger(hs, 1, 1, time.Second)
 	if r.wait(t, "acks", 2*time.Second, func() bool { return r.acks[1]["r0"] && r.acks[1]["r1"] }) {
 		t.Fatalf("both readers acknowledged, one of them has dropped records; states %v %v", r.states["r0"].State, r.states["r1"].State)
@@ -474,7 +485,7 @@ func TestSecondConnectionIsRefused(t *testing.T) {
 	c, _ := codec.For[int64]()
 	f, _ := appendBatch(beginFrame(nil, 0, frameRecords), c, &Batch[int64]{Values: []int64{7}, Times: []int64{1}})
 	a.Write(endFrame(f))
-	time.Sleep(200 * time.Millisecond)
+	io.Copy(io.Discard, a) // until the other side has ended the connection
 	if got.Load() != 0 {
 		t.Errorf("%d records of a second connection for an open channel were processed", got.Load())
 	}
@@ -498,5 +509,62 @@ func TestMailboxOfAFinishedTask(t *testing.T) {
 			t.Errorf("%v keeps %d mails", x.id, n)
 		}
 		x.mu.Unlock()
+	}
+}
+
+// 12. A sender that waits for room on a connection never hears that the connection is lost.
+func TestBrokenConnectionEndsAWaitForRoom(t *testing.T) {
+	r := newRec()
+	block := make(chan struct{})
+	defer close(block)
+	o := &options{batch: 64 << 10, push: func(*Batch[int64]) error { <-block; return nil }}
+	hs := start(t, o, r, map[string]int{"s": 1}, 2, nil)
+	if !r.wait(t, "running", 5*time.Second, r.all(thalwegv1.TaskState_TASK_STATE_RUNNING, everyone...)) {
+		t.Fatal("not running")
+	}
+	g := hs[0].current()
+	for _, v := range []string{"r0", "r1"} {
+		for g.tasks[job.TaskID{Vertex: v}].outs[0].unconsumed.Load() < window {
+			runtime.Gosched()
+		}
+	}
+	g.links.mu.Lock()
+	c := g.links.mu.conns[0]
+	g.links.mu.Unlock()
+	c.nc.Close()
+	if !r.wait(t, "failed", 5*time.Second, r.all(thalwegv1.TaskState_TASK_STATE_FAILED, "r0", "r1")) {
+		t.Fatalf("after the connection broke: r0 %v, r1 %v", r.states["r0"].State, r.states["r1"].State)
+	}
+}
+
+// idles counts how often it is told that it is idle.
+type idles struct {
+	Base
+	n int
+}
+
+func (c *idles) Push(*Batch[int64]) error { return nil }
+func (c *idles) Watermark(int64) error    { return nil }
+func (c *idles) Idle() error              { c.n++; return nil }
+func (c *idles) SplitEnd(int32) error     { return nil }
+func (c *idles) End() error               { return nil }
+
+// 13. Idle, records, idle: the second idle is not handed on, and the next task waits for the watermark of a channel that is idle.
+func TestIdleAgain(t *testing.T) {
+	cd, err := codec.For[int64]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &idles{}
+	tk := &task{wake: make(chan struct{}, 1), low: NoTime, aligner: align.New(1, 0), head: in, chain: &Chain{Gates: []Gate{NewGate(nil, 0, cd, in)}}}
+	c := newInChannel(tk, 0)
+	tk.inputs = []*inChannel{c}
+	for _, e := range []element{{kind: idle}, {kind: records, batch: &Batch[int64]{Values: []int64{1}, Times: []int64{1}}, release: func() {}}, {kind: idle}} {
+		if err := tk.element(0, c, &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in.n != 2 {
+		t.Fatalf("Idle was handed on %d times, want 2", in.n)
 	}
 }
