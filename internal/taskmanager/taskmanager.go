@@ -256,6 +256,7 @@ func removeIfUnlocked(dir string) {
 
 func (t *TaskManager) remove() {
 	os.RemoveAll(t.dir)
+	os.Remove(filepath.Dir(t.dir)) // unless another taskmanager of this machine has a directory there
 	if t.lock != nil {
 		t.lock.Close()
 	}
