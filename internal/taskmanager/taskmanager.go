@@ -223,7 +223,7 @@ func (t *TaskManager) makeDir() error {
 		removeIfUnlocked(filepath.Join(base, e.Name()))
 	}
 	t.dir = filepath.Join(base, t.incarnation)
-	if err := os.Mkdir(t.dir, 0o700); err != nil {
+	if err := os.MkdirAll(t.dir, 0o700); err != nil { // another one that ends may just have removed the folder above
 		return fmt.Errorf("io.tmp.dirs: %w", err)
 	}
 	lock, err := os.Create(filepath.Join(t.dir, "lock"))
