@@ -53,6 +53,12 @@ func (j *Job) startGeneration(cause string) {
 func (j *Job) deploy(replaced job.Generation) {
 	old := j.incarnations()
 	j.place(j.rec.execution.Placement)
+	j.undelivered = map[string]bool{}
+	for _, p := range j.rec.execution.Placement {
+		if q := j.peers[p.Incarnation]; q == nil || q.down != 0 {
+			j.undelivered[p.Incarnation] = true // lost while the record was being written: the deploy goes nowhere
+		}
+	}
 	for inc, p := range j.peers { // order does not matter: nothing leaves here
 		if p.down != 0 {
 			delete(j.peers, inc)

@@ -33,10 +33,12 @@ type Job struct {
 
 	ck      coordinator
 	restart restart
-	cancel  *cancellation
-	fail    string // why the job is to end as FAILED
-	waiting string // why it does not run
-	clean   cleaning
+	// undelivered are taskmanagers of the present placement that were lost before their deploy was sent.
+	undelivered map[string]bool
+	cancel      *cancellation
+	fail        string // why the job is to end as FAILED
+	waiting     string // why it does not run
+	clean       cleaning
 
 	exceptions []*thalwegv1.ExceptionInfo // newest first
 }

@@ -78,6 +78,9 @@ func (j *Job) condition(t *task) finding {
 		if j.replaced(t.placement) {
 			return finding{verdict: gone, cause: fmt.Sprintf("taskmanager %s has been started anew", tm)}
 		}
+		if j.undelivered[inc] {
+			return finding{verdict: broken, cause: fmt.Sprintf("taskmanager %s was lost before generation %v reached it", tm, j.rec.generation())}
+		}
 		if j.at.Now < j.missing {
 			j.wake(j.missing)
 			return finding{verdict: waiting, cause: fmt.Sprintf("waits for taskmanager %s to register", tm)}
