@@ -89,7 +89,7 @@ func (c *Core) deploy(d *thalwegv1.Deploy) {
 func (c *Core) startWorker(j *jobState, d *thalwegv1.Deploy) {
 	j.running, j.ready, j.heard = true, false, c.now
 	c.emit(StartWorker{Job: j.id, Deploy: d})
-	if c.phase == open || c.phase == opening {
+	if c.phase != idle { // also while the others' answers are collected: nobody will tell it later
 		c.toWorker(j, &thalwegv1.ToWorker{Epoch: c.epoch, Message: &thalwegv1.ToWorker_Session{Session: &thalwegv1.SessionEpoch{Request: c.request}}})
 	}
 	c.toWorker(j, &thalwegv1.ToWorker{Epoch: c.epoch, Message: &thalwegv1.ToWorker_Deploy{Deploy: d}})
