@@ -408,7 +408,9 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, peer string) *conn {
-	return &conn{nc: nc, peer: peer, ready: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &conn{nc: nc, peer: peer, ready: make(chan struct{}, 1), done: make(chan struct{})}
+	c.wg.Add(2) // start's: counted here, since whoever closes the links may wait before it has run
+	return c
 }
 
 func (c *conn) buffer() []byte {
@@ -464,7 +466,6 @@ func (c *conn) closeWrite() error {
 var errFinished = errors.New("finished")
 
 func (c *conn) start(take func(channel uint32, t frameType, body []byte) error) {
-	c.wg.Add(2)
 	go func() { defer c.wg.Done(); c.fail(c.reading(take)) }()
 	go func() {
 		defer c.wg.Done()
