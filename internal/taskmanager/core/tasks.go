@@ -216,8 +216,7 @@ func (c *Core) workerExited(ev WorkerExited) {
 		j.handed = nil
 		c.emit(Log{Level: "info", Job: j.id, Text: fmt.Sprintf("the worker was ending when generation %v was deployed: another one gets it", j.generation)})
 		c.startWorker(j, d)
-		j.answered = true
-		c.registerIfAnswered()
+		c.answerFor(j)
 		return
 	}
 	for _, r := range j.reports() {
@@ -228,6 +227,11 @@ func (c *Core) workerExited(ev WorkerExited) {
 		j.tasks[job.TaskIDOf(r.Task)] = r
 		c.report(j, proto.CloneOf(r))
 	}
+	c.answerFor(j)
+}
+
+// answerFor answers in place of a worker that is gone: what it would have said is known, and a leader may be waiting for it.
+func (c *Core) answerFor(j *jobState) {
 	if !j.answered {
 		j.answered = true
 		if c.phase == opening || c.phase == open {
