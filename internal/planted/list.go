@@ -5,7 +5,7 @@ var Bugs = []Bug{
 	// internal/ha/zookeeper
 	{"grant-by-number", "a grant is recognised by its number, not by incarnation and latch", "L6 L9 L2"},
 	// internal/scheduler
-	{"command-before-record", "a generation is deployed before its record is applied", "L8"},
+	{"command-before-record", "a generation is deployed before its record is applied", "L8 V1"},
 	{"deposed-leader-cancels", "a term that ends cancels what it has deployed", "L8"},
 	{"restart-on-leader-change", "a new leader restarts what runs as recorded", "L7"},
 	{"mixed-generations-adopted", "a subtask of another generation counts as the recorded one", "C1 C2 E2 E3 V1 X7"},

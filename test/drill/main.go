@@ -95,6 +95,8 @@ func run(ctx context.Context, o options, wanted []row) (err error) {
 				fmt.Fprintln(os.Stderr, "drill: logs and data are kept in", o.dir)
 			}
 		}()
+	} else if old, err := os.ReadDir(o.dir); err == nil && len(old) > 0 { // what earlier processes said would count as said now
+		return fmt.Errorf("-dir %s is not empty: name a new folder", o.dir)
 	}
 	started := time.Now()
 	s, err := startServers(ctx, o)

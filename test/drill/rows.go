@@ -197,6 +197,9 @@ func leaseOff(ctx context.Context, d *drill) (time.Time, error) {
 		return at, err
 	}
 	blind.Continue()
+	if err := deafCancel(ctx, d, blind); err != nil {
+		return at, err
+	}
 	if err := waitLog(ctx, blind, "refused by the fence"); err != nil {
 		return at, fmt.Errorf("the old leader's write was to be refused: %w", err)
 	}
@@ -205,6 +208,17 @@ func leaseOff(ctx context.Context, d *drill) (time.Time, error) {
 	}
 	blind.Kill()
 	return at, d.replaceJobManager(blind)
+}
+
+// deafCancel asks a leader of the past to cancel the job, so that it has something to write: it may have lost every taskmanager
+// between two checkpoints, and then nothing else makes it write. It must not say that it has been done.
+func deafCancel(ctx context.Context, d *drill, past *cluster.Process) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if out, err := d.cluster.Thalweg(ctx, "--jobmanager", past.Address, "cancel", d.job); err == nil {
+		return fmt.Errorf("a leader of the past accepted a cancel: %s", out)
+	}
+	return nil
 }
 
 // waitLog waits until a process has said something.
