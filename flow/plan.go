@@ -252,7 +252,7 @@ func (n *node) output(b *builder) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.hash != nil {
+		if e.hash != nil && !e.chained { // in a chain the keyed operator hashes for itself
 			in = e.hash(in)
 		}
 		next = append(next, in)

@@ -224,7 +224,9 @@ type processing[K comparable, T, U any] struct {
 	name      string
 	op        *Op[K]
 	key       func(T) K
-	hash      func(K) uint64
+	hash      func([]uint64, []K)
+	keys      []K // scratch of one batch
+	hashes    []uint64
 	keyed     *state.Keyed[K]
 	handler   Handler[K, T, U]
 	ctx       *Ctx[K]
@@ -235,24 +237,32 @@ type processing[K comparable, T, U any] struct {
 }
 
 func (p *processing[K, T, U]) hashing() (err error) {
-	p.hash, err = codec.Hasher[K]()
+	p.hash, err = codec.BatchHasher[K]()
 	return err
 }
 
 func (p *processing[K, T, U]) Push(b *stream.Batch[T]) error {
 	p.out.batch.Split = b.Split
-	for i, v := range b.Values {
-		key := p.key(v)
-		var hash uint64
-		if len(b.Hashes) != 0 {
-			hash = b.Hashes[i]
-		} else {
-			hash = p.hash(key)
+	keys := p.keys[:0]
+	for i := range b.Values {
+		keys = append(keys, p.key(b.Values[i]))
+	}
+	p.keys = keys
+	hashes := b.Hashes
+	if len(hashes) != len(keys) {
+		p.hashes = room(p.hashes, len(keys))
+		p.hash(p.hashes, keys)
+		hashes = p.hashes
+	}
+	p.keyed.Ahead(hashes)
+	for i := range b.Values {
+		if i%state.Run == 0 {
+			p.keyed.Ahead(hashes[min(i+state.Run, len(hashes)):])
 		}
-		p.keyed.Seek(key, hash)
+		p.keyed.Seek(keys[i], hashes[i])
 		at := timeAt(b.Times, i)
-		p.ctx.key, p.ctx.time, p.out.time = key, at, at
-		if err := p.handler.Record(p.ctx, v, p.out); err != nil {
+		p.ctx.key, p.ctx.time, p.out.time = keys[i], at, at
+		if err := p.handler.Record(p.ctx, b.Values[i], p.out); err != nil {
 			return &OperatorError{Operator: p.name, Err: err}
 		}
 		if p.out.err != nil {

@@ -14,16 +14,13 @@ import (
 const mark = 0
 
 // Counted is what the operator makes.
-type Counted struct {
-	Key   uint64
-	Count int64
-}
+type Counted = flow.Entry[uint64, int64]
 
 // shape is how the job is laid out.
 type shape struct {
 	keys     uint64
 	exchange bool // the count is a task of its own, else everything is one chain
-	running  bool // every record gives the count so far to the sink, else only marks give a record
+	process  bool // the count is written with Process and a Value, else it is a Rolling count
 }
 
 // graph is the job, as a user writes it.
@@ -34,21 +31,24 @@ func (s shape) graph(src *source, dst flow.Sink[Counted]) (*stream.Graph, error)
 		if s.exchange {
 			apart = append(apart, flow.StartChain())
 		}
-		count := flow.Process(flow.KeyBy(keys, func(v uint64) uint64 { return v }), "count", s.count, apart...)
-		flow.To(count, "discard", dst)
+		keyed := flow.KeyBy(keys, func(v uint64) uint64 { return v })
+		if s.process {
+			flow.To(flow.Process(keyed, "count", count, apart...), "discard", dst)
+		} else {
+			flow.To(flow.Rolling(keyed, "count", flow.Count[uint64](), apart...), "discard", dst)
+		}
 		return nil
 	})
 }
 
-func (s shape) count(op *flow.Op[uint64]) flow.Handler[uint64, uint64, Counted] {
+// count gives the count so far for every record.
+func count(op *flow.Op[uint64]) flow.Handler[uint64, uint64, Counted] {
 	counts := flow.NewValue[int64](op, "count")
 	var now int64
 	increment := func(n *int64) { *n++; now = *n }
 	return flow.Handler[uint64, uint64, Counted]{Record: func(_ *flow.Ctx[uint64], key uint64, out *flow.Out[Counted]) error {
 		counts.Update(increment)
-		if s.running || key == mark {
-			out.Emit(Counted{key, now})
-		}
+		out.Emit(Counted{Key: key, Value: now})
 		return nil
 	}}
 }

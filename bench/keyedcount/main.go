@@ -25,7 +25,7 @@ const coverage = 24
 func main() {
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the engine's side to this `file`")
 	memory := flag.String("memprofile", "", "write a profile of every allocation since the start of the process to this `file`")
-	only := flag.String("only", "", "measure only the case of this `name`, such as keys=16K/path=tcp/emit=marks")
+	only := flag.String("only", "", "measure only the case of this `name`, such as keys=16K/path=tcp/op=rolling")
 	flag.Parse()
 	if *memory != "" {
 		runtime.MemProfileRate = 1
@@ -52,10 +52,10 @@ func measureAll(profile, only string) error {
 	fmt.Printf("goos: %s\ngoarch: %s\npkg: github.com/thalweg-io/thalweg/bench/keyedcount\n# %s, GOMAXPROCS %d, %d rounds of %v a side, medians of CPU time\n",
 		runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.GOMAXPROCS(0), bareloop.Rounds, bareloop.RoundTakes)
 	var results []result
-	for _, keys := range []uint64{16 << 10, 1 << 20} {
+	for _, keys := range []uint64{16 << 10, 1 << 20, 8 << 20} {
 		for _, exchange := range []bool{false, true} {
-			for _, running := range []bool{false, true} {
-				s := shape{keys: keys, exchange: exchange, running: running}
+			for _, process := range []bool{false, true} {
+				s := shape{keys: keys, exchange: exchange, process: process}
 				if only != "" && only != s.name() {
 					continue
 				}
@@ -76,17 +76,17 @@ func measureAll(profile, only string) error {
 }
 
 func (s shape) name() string {
-	keys, path, emit := "16K", "chained", "marks"
+	keys, path, op := "16K", "chained", "rolling"
 	if s.keys >= 1<<20 {
-		keys = "1M"
+		keys = fmt.Sprintf("%dM", s.keys>>20)
 	}
 	if s.exchange {
 		path = "tcp"
 	}
-	if s.running {
-		emit = "all"
+	if s.process {
+		op = "process"
 	}
-	return "keys=" + keys + "/path=" + path + "/emit=" + emit
+	return "keys=" + keys + "/path=" + path + "/op=" + op
 }
 
 func (s shape) measure(profile string) (r result, err error) {

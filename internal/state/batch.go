@@ -2,96 +2,174 @@ package state
 
 import "unsafe"
 
-// Records are looked up in sub-batches of this many: while one is worked on, the lines that the next one needs are on their way from memory.
+// Records are looked up in runs of this many: while one is worked on, the lines that the next one needs are on their way from memory.
 const ahead = 64
 
 // A table this small stays in the processor's caches, where asking for lines ahead only costs.
 const smallTable = 1 << 20
 
-// lookups are where a sub-batch's probing begins: offsets in the space.
-type lookups struct {
-	at [ahead]uint64
-	n  int
+// Slots are the values of a run of keys, in their order; a key that comes twice has one value. They are valid inside the call that they were
+// given to, where nothing else of the state may be used.
+type Slots[V any] struct {
+	base  unsafe.Pointer
+	at    [ahead]uint64 // where each value begins, from base: an address kept here would cost a write barrier
+	fresh uint64        // bit i: the i-th key had no value before
+	n     int
 }
 
-// aim finds the home slots of hashes and asks for their lines.
-func (t *table[K]) aim(l *lookups, hashes []uint64, fetch bool) {
-	l.n = min(len(hashes), ahead)
-	for i, h := range hashes[:l.n] {
-		p := t.dir[t.index(h)]
-		l.at[i&(ahead-1)] = uint64(p.line)*lineSize + uint64(t.l.home(h, p.slots))*uint64(t.l.size)
+// Len is the number of keys.
+func (s *Slots[V]) Len() int { return s.n }
+
+// At is the value of the i-th key.
+func (s *Slots[V]) At(i int) *V { return (*V)(unsafe.Add(s.base, s.at[i&(ahead-1)])) }
+
+// Fresh reports whether the i-th key had no value before: it is zero now. Of a key that comes twice only the first is.
+func (s *Slots[V]) Fresh(i int) bool { return s.fresh>>(uint(i)&(ahead-1))&1 != 0 }
+
+// AnyFresh reports whether one of them is.
+func (s *Slots[V]) AnyFresh() bool { return s.fresh != 0 }
+
+// aim finds the home lines of the next hashes and asks for them.
+func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, fetch bool) int {
+	hashes = hashes[:min(len(hashes), ahead)]
+	dir, scale, first, line, size := t.dir, t.scale, t.first, uint64(t.l.line), uint64(t.l.size)
+	if line == 4 { // a line of 16-byte slots: no division, one product
+		for i, h := range hashes {
+			p := dir[(h>>32)*scale>>32-first]
+			at[i&(ahead-1)] = (uint64(p.line) + uint64(uint32(h))*uint64(p.slots/4)>>32) * lineSize
+		}
+	} else {
+		for i, h := range hashes {
+			p := dir[(h>>32)*scale>>32-first]
+			at[i&(ahead-1)] = uint64(p.line)*lineSize + uint64(t.l.home(h, p.slots))*size
+		}
 	}
 	if fetch {
-		prefetch(t.space.base, &l.at, l.n)
+		prefetch(t.space.base, at, len(hashes))
 	}
+	return len(hashes)
 }
 
-// updateBatch is update for each key of a batch.
-func (s *store[K, V]) updateBatch(t *table[K], keys []K, hashes []uint64, f func(i int, v *V, fresh bool)) error {
+// large reports whether asking for lines ahead is worth it.
+func (t *table[K]) large() bool { return t.count*int(t.l.size) > smallTable }
+
+// updateRuns finds or adds the entries of keys and calls f with each run of them, whose first key is number first of the batch.
+func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(first int, run *Slots[V])) error {
+	if s.l.boxed {
+		return s.updateBoxed(t, keys, hashes, f)
+	}
 	keys = keys[:len(hashes)]
-	fetch := t.count*int(t.l.size) > smallTable
-	var buffers [2]lookups
-	now, next := &buffers[0], &buffers[1]
-	t.aim(now, hashes, fetch)
+	fetch := t.large()
+	now, next := &s.runs[0], &s.runs[1]
+	now.n = t.aim(&now.at, hashes, fetch)
 	for begin := 0; begin < len(hashes); begin += ahead {
-		if begin+ahead < len(hashes) {
-			t.aim(next, hashes[begin+ahead:], fetch)
-		}
+		rest := hashes[min(begin+ahead, len(hashes)):]
+		next.n = t.aim(&next.at, rest, fetch)
 		moves := t.moves
-		if err := s.updateSome(t, now, keys[begin:], hashes[begin:], begin, f); err != nil {
+		if err := s.resolve(t, now, keys[begin:], hashes[begin:]); err != nil {
 			return err
 		}
-		if t.moves != moves && begin+ahead < len(hashes) {
-			t.aim(next, hashes[begin+ahead:], false) // what was aimed at before has moved
+		f(begin, now)
+		if t.moves != moves { // what was aimed at before has moved
+			next.n = t.aim(&next.at, rest, false)
 		}
 		now, next = next, now
 	}
 	return nil
 }
 
-// updateSome works on one sub-batch, whose first key is number first of the batch.
-func (s *store[K, V]) updateSome(t *table[K], l *lookups, keys []K, hashes []uint64, first int, f func(i int, v *V, fresh bool)) error {
-	moves := t.moves
-	four := s.l.mode == keyIsHash && s.l.line == 4 && !s.l.boxed
-	for i := range l.n {
-		if t.moves != moves { // a segment has grown: the rest is looked up again
-			return s.updateEach(t, keys[i:l.n], hashes[i:l.n], first+i, f)
-		}
-		line := unsafe.Add(s.space.base, l.at[i&(ahead-1)])
-		slot := line
+// resolve turns the home lines of a run into the places of its values.
+func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uint64) error {
+	run.base, run.fresh = s.space.base, 0
+	four := t.four
+	for i := 0; i < run.n; i++ {
+		line := unsafe.Add(run.base, run.at[i&(ahead-1)])
+		want := wordOf(hashes[i])
 		if four {
-			if slot = fourSlots(line, wordOf(hashes[i])); slot != nil {
-				f(first+i, (*V)(unsafe.Add(slot, 8)), false)
+			w := (*[8]uint64)(line)
+			a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
+			if a|b|c|d != 0 {
+				slot := b + 2*c + 3*d
+				if found := w[2*slot&7]; found&stampMask != t.now {
+					t.touch(unsafe.Add(line, 16*slot), hashes[i])
+				}
+				run.at[i&(ahead-1)] += 16*slot + 8
 				continue
 			}
-		} else if w := *word(slot); !s.l.boxed && w^wordOf(hashes[i]) <= stampMask && t.holds(slot, &keys[i]) {
-			f(first+i, s.inline(slot), false)
+		} else if w := *word(line); w^want <= stampMask && t.holds(line, &keys[i]) {
+			if w&stampMask != t.now {
+				t.touch(line, hashes[i])
+			}
+			run.at[i&(ahead-1)] += uint64(s.l.valOff)
 			continue
 		}
-		if err := s.update(t, &keys[i], hashes[i], func(v *V, fresh bool) { f(first+i, v, fresh) }); err != nil {
+		if err := s.resolveSlowly(t, run, i, keys, hashes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *store[K, V]) updateEach(t *table[K], keys []K, hashes []uint64, first int, f func(i int, v *V, fresh bool)) error {
-	for i := range keys {
-		if err := s.update(t, &keys[i], hashes[i], func(v *V, fresh bool) { f(first+i, v, fresh) }); err != nil {
+// resolveSlowly finds or adds the i-th key of a run, which is not at the beginning of its home line.
+func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, keys []K, hashes []uint64) error {
+	moves := t.moves
+	slot, fresh, err := t.upsert(&keys[i], hashes[i])
+	if err != nil {
+		return err
+	}
+	if fresh {
+		run.fresh |= 1 << i
+	}
+	if t.moves == moves && s.space.base == run.base {
+		run.at[i] = s.offset(slot)
+		return nil
+	}
+	// A segment has grown, or the space has moved: everything is looked up again.
+	run.base = s.space.base
+	n := run.n
+	run.n = t.aim(&run.at, hashes[:n], false)
+	for j := range i + 1 {
+		run.at[j] = s.offset(t.find(&keys[j], hashes[j]))
+	}
+	return nil
+}
+
+// offset is the place of a slot's value.
+func (s *store[K, V]) offset(slot unsafe.Pointer) uint64 {
+	return uint64(uintptr(slot)-uintptr(s.space.base)) + uint64(s.l.valOff)
+}
+
+// updateBoxed is updateRuns for values that are decoded first: one at a time, because of a key that comes twice there must be one value.
+func (s *store[K, V]) updateBoxed(t *table[K], keys []K, hashes []uint64, f func(first int, run *Slots[V])) error {
+	run := &s.runs[0]
+	for i := range hashes {
+		if err := s.update(t, &keys[i], hashes[i], func(v *V, fresh bool) {
+			run.base, run.at[0], run.n, run.fresh = unsafe.Pointer(v), 0, 1, 0
+			if fresh {
+				run.fresh = 1
+			}
+			f(i, run)
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// updateBatch is update for each key of a batch.
+func (s *store[K, V]) updateBatch(t *table[K], keys []K, hashes []uint64, f func(i int, v *V, fresh bool)) error {
+	return s.updateRuns(t, keys, hashes, func(first int, run *Slots[V]) {
+		for i := range run.n {
+			f(first+i, run.At(i), run.Fresh(i))
+		}
+	})
 }
 
 // fourSlots compares the four words of a line of 16-byte slots and returns the slot that matches, or nil. It reads them all and adds the answers
 // up instead of branching on each: which one it is cannot be predicted, and a wrong guess waits for memory.
 func fourSlots(line unsafe.Pointer, want uint64) unsafe.Pointer {
 	w := (*[8]uint64)(line)
-	a := below(w[0] ^ want)
-	b := below(w[2] ^ want)
-	c := below(w[4] ^ want)
-	d := below(w[6] ^ want)
+	a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
 	if a|b|c|d == 0 {
 		return nil
 	}

@@ -27,6 +27,7 @@ type Keyed[K comparable] struct {
 	hasher  func(K) uint64
 	codec   codec.Codec[K]
 	handles []handle[K]
+	aims    [ahead]uint64 // scratch
 	err     error
 	closed  bool
 }
@@ -39,6 +40,8 @@ type handle[K comparable] interface {
 	snapshot(w *checkpoint.FileWriter, table, group int)
 	// restore applies a chunk of a key group.
 	restore(group int, c checkpoint.Chunk) error
+	// ahead asks for the lines of the keys with these hashes, at most as many as fit.
+	ahead(at *[ahead]uint64, hashes []uint64)
 	bytes() int64
 	close()
 }
@@ -61,6 +64,16 @@ func NewKeyed[K comparable](c Config) (*Keyed[K], error) {
 
 // Seek takes a key in hand: the handles speak of it until the next Seek. hash is codec.Hasher's, and of a key group of this subtask.
 func (k *Keyed[K]) Seek(key K, hash uint64) { k.key, k.hash = key, hash }
+
+// Ahead asks for what the next keys will need of memory, the first Run of them, and does not wait for it.
+func (k *Keyed[K]) Ahead(hashes []uint64) {
+	for _, h := range k.handles {
+		h.ahead(&k.aims, hashes)
+	}
+}
+
+// Run is how many keys Ahead looks at.
+const Run = ahead
 
 // Err is the first thing that could not be kept. What handles return afterwards means nothing; the task has to fail.
 func (k *Keyed[K]) Err() error { return k.err }

@@ -76,6 +76,18 @@ func (x *Slices[K, A]) UpdateBatch(slice int64, keys []K, hashes []uint64, f fun
 	return x.k.err
 }
 
+// UpdateRuns is UpdateBatch that gives the values of a run of keys at a time; its first is that of key number first of the batch.
+func (x *Slices[K, A]) UpdateRuns(slice int64, keys []K, hashes []uint64, f func(first int, run *Slots[A])) error {
+	t, err := x.of(slice)
+	if err == nil {
+		err = x.s.updateRuns(t, keys, hashes, f)
+	}
+	if err != nil {
+		x.k.fail(x.name, err)
+	}
+	return x.k.err
+}
+
 // FireUpTo gives all slices up to one, in order, each whole and in no order of keys, and drops each after its last key. The pointer is valid
 // inside fn only, where no other method of x may be called. After an error of fn the slice that it came from is still there, whole.
 func (x *Slices[K, A]) FireUpTo(slice int64, fn func(slice int64, key K, hash uint64, a *A) error) error {
@@ -123,6 +135,8 @@ func (x *Slices[K, A]) Len() int {
 	}
 	return n
 }
+
+func (x *Slices[K, A]) ahead(*[ahead]uint64, []uint64) {} // which slice is not known yet
 
 func (x *Slices[K, A]) table() checkpoint.Table {
 	return checkpoint.Table{Name: x.name, Kind: checkpoint.Slices, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}

@@ -14,6 +14,7 @@ type store[K comparable, V any] struct {
 	codec codec.Codec[V]
 	one   [1]V // scratch for encoding and decoding one value
 	buf   []byte
+	runs  [2]Slots[V] // the run in hand and the one whose lines are on their way
 }
 
 func newStore[K comparable, V any](c *Config) (*store[K, V], error) {
@@ -63,6 +64,7 @@ func (s *store[K, V]) update(t *table[K], key *K, hash uint64, f func(v *V, fres
 	if err != nil {
 		return err
 	}
+	t.change(slot, hash)
 	if !s.l.boxed {
 		f(s.inline(slot), fresh)
 		return nil

@@ -28,6 +28,8 @@ type table[K comparable] struct {
 	segments []segment
 	count    int
 	moves    uint64 // grows when a slot may have moved: offsets found before are stale
+	four     bool   // a slot is a word and a value of 8 bytes: a line has four, which are compared together
+	now      uint64 // stamp of the present interval, see touch
 	scratch  []byte
 }
 
@@ -57,7 +59,7 @@ func newTable[K comparable](l *layout[K], s *space, c *Config) (*table[K], error
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	t := &table[K]{l: l, space: s}
+	t := &table[K]{l: l, space: s, four: l.mode == keyIsHash && l.line == 4 && !l.boxed}
 	for c.MaxParallelism<<t.depth < leastRanges {
 		t.depth++
 	}
@@ -101,7 +103,13 @@ func (t *table[K]) probe(key *K, hash uint64) (unsafe.Pointer, uint32) {
 	p := t.dir[t.index(hash)]
 	base := t.space.at(uint64(p.line) * lineSize)
 	want := wordOf(hash)
-	for i := t.l.home(hash, p.slots); ; {
+	i := t.l.home(hash, p.slots)
+	if t.four {
+		if slot := fourSlots(t.slot(base, i), want); slot != nil {
+			return slot, i + uint32(uintptr(slot)-uintptr(t.slot(base, i)))/16
+		}
+	}
+	for {
 		slot := t.slot(base, i)
 		w := *word(slot)
 		if w == 0 {
@@ -149,7 +157,7 @@ func (t *table[K]) insert(key *K, hash uint64) (unsafe.Pointer, error) {
 	}
 	slot := t.empty(s, hash)
 	clear(unsafe.Slice((*byte)(slot), t.l.size))
-	*word(slot) = wordOf(hash)
+	*word(slot) = wordOf(hash) | t.now
 	switch t.l.mode {
 	case keyIsHash:
 	case keyInline:

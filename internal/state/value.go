@@ -44,6 +44,9 @@ func (v *Value[K, V]) Get() (V, bool) {
 // Set replaces the value of the key in hand. It keeps a copy.
 func (v *Value[K, V]) Set(x V) {
 	slot, _, err := v.t.upsert(&v.k.key, v.k.hash)
+	if err == nil {
+		v.t.change(slot, v.k.hash)
+	}
 	switch {
 	case err != nil:
 	case !v.s.l.boxed:
@@ -59,6 +62,16 @@ func (v *Value[K, V]) Set(x V) {
 
 // Update changes the value of the key in hand, which begins as the zero value. The pointer is valid inside f only.
 func (v *Value[K, V]) Update(f func(*V)) {
+	if !v.s.l.boxed {
+		slot, _, err := v.t.upsert(&v.k.key, v.k.hash)
+		if err != nil {
+			v.k.fail(v.name, err)
+			return
+		}
+		v.t.change(slot, v.k.hash)
+		f(v.s.inline(slot))
+		return
+	}
 	if err := v.s.update(v.t, &v.k.key, v.k.hash, func(x *V, _ bool) { f(x) }); err != nil {
 		v.k.fail(v.name, err)
 	}
@@ -73,6 +86,14 @@ func (v *Value[K, V]) UpdateBatch(keys []K, hashes []uint64, f func(i int, x *V,
 	return v.k.err
 }
 
+// UpdateRuns is UpdateBatch that gives the values of a run of keys at a time; its first is that of key number first of the batch.
+func (v *Value[K, V]) UpdateRuns(keys []K, hashes []uint64, f func(first int, run *Slots[V])) error {
+	if err := v.s.updateRuns(v.t, keys, hashes, f); err != nil {
+		v.k.fail(v.name, err)
+	}
+	return v.k.err
+}
+
 // Clear takes the value of the key in hand away.
 func (v *Value[K, V]) Clear() {
 	v.t.remove(&v.k.key, v.k.hash)
@@ -80,6 +101,12 @@ func (v *Value[K, V]) Clear() {
 
 // Len is the number of keys that have a value.
 func (v *Value[K, V]) Len() int { return v.t.count }
+
+func (v *Value[K, V]) ahead(at *[ahead]uint64, hashes []uint64) {
+	if v.t.large() {
+		v.t.aim(at, hashes, true)
+	}
+}
 
 func (v *Value[K, V]) table() checkpoint.Table {
 	return checkpoint.Table{Name: v.name, Kind: checkpoint.Values, Key: v.k.codec.Schema().String(), Value: v.s.codec.Schema().String()}
