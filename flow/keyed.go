@@ -46,6 +46,15 @@ func (h *hasher[K, T]) Push(b *stream.Batch[T]) error {
 	return h.next.Push(&h.out)
 }
 
+// keysOf are the keys of values, in s if it has room.
+func keysOf[K comparable, T any](s []K, values []T, key func(T) K) []K {
+	s = room(s, len(values))
+	for i, v := range values {
+		s[i] = key(v)
+	}
+	return s
+}
+
 // room gives a slice of n, reusing s.
 func room[T any](s []T, n int) []T {
 	if cap(s) < n {

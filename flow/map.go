@@ -25,9 +25,9 @@ type mapper[T, U any] struct {
 }
 
 func (m *mapper[T, U]) Push(b *stream.Batch[T]) error {
-	values := m.out.Values[:0]
-	for _, v := range b.Values {
-		values = append(values, m.f(v))
+	values, f := room(m.out.Values, len(b.Values)), m.f
+	for i, v := range b.Values {
+		values[i] = f(v)
 	}
 	m.out = stream.Batch[U]{Values: values, Times: b.Times, Split: b.Split}
 	return m.next.Push(&m.out)

@@ -243,10 +243,7 @@ func (p *processing[K, T, U]) hashing() (err error) {
 
 func (p *processing[K, T, U]) Push(b *stream.Batch[T]) error {
 	p.out.batch.Split = b.Split
-	keys := p.keys[:0]
-	for i := range b.Values {
-		keys = append(keys, p.key(b.Values[i]))
-	}
+	keys := keysOf(p.keys, b.Values, p.key)
 	p.keys = keys
 	hashes := b.Hashes
 	if len(hashes) != len(keys) {

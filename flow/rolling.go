@@ -69,10 +69,7 @@ type rolling[K comparable, T, A, R any] struct {
 }
 
 func (o *rolling[K, T, A, R]) Push(b *stream.Batch[T]) error {
-	keys, key := o.keys[:0], o.key
-	for i := range b.Values {
-		keys = append(keys, key(b.Values[i]))
-	}
+	keys := keysOf(o.keys, b.Values, o.key)
 	o.keys = keys
 	hashes := b.Hashes
 	if len(hashes) != len(keys) {
@@ -80,7 +77,7 @@ func (o *rolling[K, T, A, R]) Push(b *stream.Batch[T]) error {
 		o.hash(o.hashes, keys)
 		hashes = o.hashes
 	}
-	o.in, o.out.Values = b.Values, o.out.Values[:0]
+	o.in, o.out.Values = b.Values, room(o.out.Values, len(keys))
 	err := o.values.UpdateRuns(keys, hashes, o.fold)
 	o.in = nil
 	if err != nil {
@@ -95,7 +92,7 @@ func (o *rolling[K, T, A, R]) Push(b *stream.Batch[T]) error {
 // foldRun folds a run of the batch in hand.
 func (o *rolling[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
 	n := run.Len()
-	in, keys, out := o.in[first:first+n], o.keys[first:first+n], o.out.Values
+	in, keys, out := o.in[first:first+n], o.keys[first:first+n], o.out.Values[first:first+n]
 	add, result := o.a.Add, o.a.Result
 	if run.AnyFresh() && o.a.New != nil {
 		for i := range n {
@@ -104,12 +101,11 @@ func (o *rolling[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
 			}
 		}
 	}
-	for i := range in {
+	for i, v := range in {
 		a := run.At(i)
-		add(a, in[i])
-		out = append(out, Entry[K, R]{keys[i], result(a)})
+		add(a, v)
+		out[i] = Entry[K, R]{keys[i], result(a)}
 	}
-	o.out.Values = out
 }
 
 func (o *rolling[K, T, A, R]) Open(c *stream.OpenContext) error {

@@ -87,6 +87,8 @@ func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uin
 		want := wordOf(hashes[i])
 		if four {
 			w := (*[8]uint64)(line)
+			// All four are read, and the answers added up instead of branching on each: which one it is cannot be predicted, and a
+			// wrong guess waits for memory.
 			a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
 			if a|b|c|d != 0 {
 				slot := b + 2*c + 3*d
@@ -163,17 +165,6 @@ func (s *store[K, V]) updateBatch(t *table[K], keys []K, hashes []uint64, f func
 			f(first+i, run.At(i), run.Fresh(i))
 		}
 	})
-}
-
-// fourSlots compares the four words of a line of 16-byte slots and returns the slot that matches, or nil. It reads them all and adds the answers
-// up instead of branching on each: which one it is cannot be predicted, and a wrong guess waits for memory.
-func fourSlots(line unsafe.Pointer, want uint64) unsafe.Pointer {
-	w := (*[8]uint64)(line)
-	a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
-	if a|b|c|d == 0 {
-		return nil
-	}
-	return unsafe.Add(line, 16*(b+2*c+3*d))
 }
 
 // below is 1 if a difference of two words is in the stamp only, else 0.

@@ -86,7 +86,7 @@ func newLayout[K comparable](valSize, valAlign uintptr, boxed bool) (*layout[K],
 	}
 	l.size = roundUp(max(end, l.valOff+valSize), 8)
 	if lineSize%l.size == 0 {
-		l.line, l.load = uint32(lineSize/l.size), 102 // a line of slots costs one miss, however full
+		l.line, l.load = uint32(lineSize/l.size), 90 // a line of slots costs one miss, however full
 	}
 	return l, nil
 }

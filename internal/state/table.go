@@ -105,9 +105,7 @@ func (t *table[K]) probe(key *K, hash uint64) (unsafe.Pointer, uint32) {
 	want := wordOf(hash)
 	i := t.l.home(hash, p.slots)
 	if t.four {
-		if slot := fourSlots(t.slot(base, i), want); slot != nil {
-			return slot, i + uint32(uintptr(slot)-uintptr(t.slot(base, i)))/16
-		}
+		return probeLines(base, i, p.slots, want)
 	}
 	for {
 		slot := t.slot(base, i)
@@ -119,6 +117,24 @@ func (t *table[K]) probe(key *K, hash uint64) (unsafe.Pointer, uint32) {
 			return slot, i
 		}
 		if i++; i == p.slots {
+			i = 0
+		}
+	}
+}
+
+// probeLines is probe for lines of four.
+func probeLines(base unsafe.Pointer, i, slots uint32, want uint64) (unsafe.Pointer, uint32) {
+	for {
+		w := (*[8]uint64)(unsafe.Add(base, 16*uintptr(i)))
+		a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
+		if a|b|c|d != 0 {
+			i += uint32(b + 2*c + 3*d)
+			return unsafe.Add(base, 16*uintptr(i)), i
+		}
+		if w[0] == 0 || w[2] == 0 || w[4] == 0 || w[6] == 0 {
+			return nil, 0
+		}
+		if i += 4; i == slots {
 			i = 0
 		}
 	}
