@@ -1,0 +1,137 @@
+package harness
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Job is what is to be run.
+type Job struct {
+	API         string // sql or datastream
+	Query       string
+	Events      int64 // in all; 0 for a source that never ends
+	Seed        int64
+	Rate        int64 // events per second of event time
+	Keys        int64 // of the keyed count
+	Parallelism int
+	Exchange    bool // the keyed count's two halves are in different TaskManagers
+	MiniBatch   bool
+	Checkpoint  time.Duration // between checkpoints; 0 for none
+	Results     bool          // keep the result rather than drop it
+}
+
+// Running is a job that was started.
+type Running struct {
+	cluster *Cluster
+	counts  *os.File
+	splits  int
+	results string
+}
+
+// line is the size of a split's entry in the file of counts; see Counts.java.
+const line = 64
+
+// Sample is what was seen at one moment.
+type Sample struct {
+	At        time.Time
+	Emitted   int64         // records, by all splits of the source
+	Processor time.Duration // of all TaskManagers since their start
+}
+
+// Run starts a job. There is one at a time.
+func (c *Cluster) Run(ctx context.Context, j Job) (*Running, error) {
+	c.jobs++
+	prefix := filepath.Join(c.dir, fmt.Sprintf("job-%d", c.jobs))
+	r := &Running{cluster: c, splits: j.Parallelism}
+	if j.Results {
+		r.results = prefix + "-results"
+		if err := os.Mkdir(r.results, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	counts, err := os.Create(prefix + "-counts")
+	if err != nil {
+		return nil, err
+	}
+	r.counts = counts
+	if err := counts.Truncate(int64(line * r.splits)); err != nil {
+		return nil, err
+	}
+	var command strings.Builder
+	command.WriteString("start")
+	for _, option := range []struct {
+		name  string
+		value any
+	}{
+		{"query", j.Query},
+		{"api", j.API},
+		{"events", j.Events},
+		{"seed", j.Seed},
+		{"rate", j.Rate},
+		{"keys", j.Keys},
+		{"parallelism", j.Parallelism},
+		{"exchange", j.Exchange},
+		{"minibatch", j.MiniBatch},
+		{"checkpoint", j.Checkpoint.Milliseconds()},
+		{"counts", counts.Name()},
+		{"results", r.results},
+	} {
+		fmt.Fprintf(&command, " %s=%v", option.name, option.value)
+	}
+	if err := c.tell(ctx, command.String(), "started"); err != nil {
+		return nil, fmt.Errorf("start %s: %w", j.Query, err)
+	}
+	return r, nil
+}
+
+// Sample reads the counts and the processor time.
+func (r *Running) Sample() (Sample, error) {
+	s := Sample{At: time.Now()}
+	counts := make([]byte, line*r.splits)
+	if _, err := r.counts.ReadAt(counts, 0); err != nil {
+		return Sample{}, err
+	}
+	for i := range r.splits {
+		s.Emitted += int64(binary.LittleEndian.Uint64(counts[i*line:]))
+	}
+	for _, cmd := range r.cluster.taskManagers {
+		t, err := processorTime(cmd.Process.Pid)
+		if err != nil {
+			return Sample{}, errors.Join(err, r.cluster.alive())
+		}
+		s.Processor += t
+	}
+	return s, nil
+}
+
+// Flowing waits for the first record.
+func (r *Running) Flowing(ctx context.Context) error {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		s, err := r.Sample()
+		if err != nil || s.Emitted > 0 {
+			return err
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("flink: no record: %w; logs are in %s", ctx.Err(), r.cluster.dir)
+		}
+	}
+}
+
+// Wait waits for a job of so many events to end.
+func (r *Running) Wait(ctx context.Context) error { return r.cluster.tell(ctx, "wait", "finished") }
+
+// Cancel ends the job. A job that has failed by itself is an error.
+func (r *Running) Cancel(ctx context.Context) error {
+	defer r.counts.Close()
+	return r.cluster.tell(ctx, "cancel", "cancelled")
+}
