@@ -72,17 +72,14 @@ func Place(g *thalwegv1.JobGraph, c Cluster) Plan {
 
 // SlotUse counts the slots that a placement takes on each taskmanager incarnation.
 func SlotUse(g *thalwegv1.JobGraph, placement []*thalwegv1.Placement) map[string]int {
-	use := map[string]int{}
-	where := map[job.TaskID]string{}
+	on := map[string][]*thalwegv1.TaskID{}
 	for _, p := range placement {
-		where[job.TaskIDOf(p.Task)] = p.Incarnation
+		on[p.Incarnation] = append(on[p.Incarnation], p.Task)
 	}
-	for _, s := range groups(g) {
-		for i := range s.slots {
-			// The widest vertex of the group has a subtask in each of its slots.
-			if inc := where[job.TaskID{Vertex: s.widest.Id, Subtask: i}]; inc != "" {
-				use[inc]++
-			}
+	use := map[string]int{}
+	for inc, tasks := range on {
+		if n := job.Slots(g, tasks); n > 0 {
+			use[inc] = n
 		}
 	}
 	return use
@@ -92,7 +89,6 @@ func SlotUse(g *thalwegv1.JobGraph, placement []*thalwegv1.Placement) map[string
 type sharing struct {
 	name     string
 	slots    int
-	widest   *thalwegv1.Vertex
 	vertices []*thalwegv1.Vertex
 }
 
@@ -103,13 +99,11 @@ func groups(g *thalwegv1.JobGraph) []sharing {
 		i := slices.IndexFunc(out, func(s sharing) bool { return s.name == name })
 		if i < 0 {
 			i = len(out)
-			out = append(out, sharing{name: name, widest: v})
+			out = append(out, sharing{name: name})
 		}
 		s := &out[i]
 		s.vertices = append(s.vertices, v)
-		if int(v.Parallelism) > s.slots {
-			s.slots, s.widest = int(v.Parallelism), v
-		}
+		s.slots = max(s.slots, int(v.Parallelism))
 	}
 	return out
 }

@@ -23,12 +23,7 @@ type timerHeap struct {
 
 const timerSize = int(unsafe.Sizeof(timer{}))
 
-func newTimerHeap(onHeap bool) timerHeap {
-	if onHeap {
-		return timerHeap{r: offheap.NewOnHeap()}
-	}
-	return timerHeap{r: offheap.New()}
-}
+func newTimerHeap(c *Config) timerHeap { return timerHeap{r: newRange(c)} }
 
 // all are the entries; valid until the next append.
 func (h *timerHeap) all() []timer { return unsafe.Slice((*timer)(h.r.Base()), h.n) }
@@ -43,6 +38,7 @@ func (h *timerHeap) append(x timer) error {
 		}
 	}
 	h.n++
+	h.r.Touched(h.n * timerSize)
 	h.all()[h.n-1] = x
 	return nil
 }

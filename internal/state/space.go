@@ -36,13 +36,14 @@ const (
 	maxSpace = lineSize << 32
 )
 
-func newSpace(onHeap bool) *space {
-	s := &space{r: offheap.New()}
-	if onHeap {
-		s.r.Release()
-		s.r = offheap.NewOnHeap()
+func newSpace(c *Config) *space { return &space{r: newRange(c)} }
+
+// newRange makes memory that is accounted to the operator.
+func newRange(c *Config) *offheap.Range {
+	if c.onHeap {
+		return offheap.NewOnHeap(c.Name)
 	}
-	return s
+	return offheap.New(c.Name)
 }
 
 // at is the address of an offset. It is valid until the next alloc.
@@ -98,6 +99,7 @@ func (s *space) extend(class int) (uint64, error) {
 	}
 	s.base = s.r.Base()
 	s.end = begin + size
+	s.r.Touched(s.end)
 	for c := bits.Len(uint(size - 1)); c > class; c-- {
 		s.free[c-1] = append(s.free[c-1], uint64(begin+1<<(c-1)))
 	}

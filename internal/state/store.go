@@ -27,7 +27,7 @@ func newStore[K comparable, V any](c *Config) (*store[K, V], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store[K, V]{l: l, space: newSpace(c.onHeap), codec: values}, nil
+	return &store[K, V]{l: l, space: newSpace(c), codec: values}, nil
 }
 
 // inline is the value of a slot whose values lie in it.

@@ -38,7 +38,7 @@ func NewTimers[K comparable](k *Keyed[K], name string) (*Timers[K], error) {
 	if err != nil {
 		return fail(err)
 	}
-	t := &Timers[K]{k: k, name: name, space: newSpace(k.c.onHeap), heap: newTimerHeap(k.c.onHeap), io: columns[K, struct{}]{keys: k.codec}}
+	t := &Timers[K]{k: k, name: name, space: newSpace(&k.c), heap: newTimerHeap(&k.c), io: columns[K, struct{}]{keys: k.codec}}
 	if t.t, err = newTable(l, t.space, &k.c); err != nil {
 		t.close()
 		return fail(err)

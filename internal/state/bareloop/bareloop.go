@@ -53,7 +53,7 @@ type Loop struct {
 // New makes the loop, with every key in the table already.
 func New(keys uint64) (*Loop, error) {
 	n := uint64(1) << bits.Len64(2*keys-1)
-	l := &Loop{g: NewGenerator(keys), memory: offheap.New(), shift: uint(65 - bits.Len64(n))}
+	l := &Loop{g: NewGenerator(keys), memory: offheap.New("bare loop"), shift: uint(65 - bits.Len64(n))}
 	if err := l.memory.Grow(max(int(n*uint64(unsafe.Sizeof(slot{}))), largePages)); err != nil {
 		return nil, fmt.Errorf("bare loop over %d keys: %w", keys, err)
 	}

@@ -111,6 +111,14 @@ func (m *mapped) discard(n int) {
 	clear(unsafe.Slice((*byte)(m.base), n)[pages:])
 }
 
+// resident: huge pages are taken whole at their first byte. Where the system has none this says up to one too much.
+func (m *mapped) resident(n int) int {
+	if n <= smallPages {
+		return (n + unix.Getpagesize() - 1) &^ (unix.Getpagesize() - 1)
+	}
+	return smallPages + (n-smallPages+hugePage-1)&^(hugePage-1)
+}
+
 func (m *mapped) release() {
 	if m.whole != nil {
 		m.unmap(m.whole, m.size)

@@ -6,13 +6,19 @@
 // it. It never frees by itself: whoever made a range releases it. What lies in a range must hold no Go pointer.
 package offheap
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Range is a contiguous piece of memory. It belongs to one goroutine.
 type Range struct {
-	base unsafe.Pointer
-	size int
-	m    mapping
+	base    unsafe.Pointer
+	size    int
+	m       mapping
+	owner   string       // who is told to have it, see Usage
+	touched int          // bytes from the beginning
+	held    atomic.Int64 // what that takes; read by Usage
 }
 
 // mapping is how a range is backed.
@@ -21,19 +27,21 @@ type mapping interface {
 	grow(size int) (base unsafe.Pointer, got int, err error)
 	// discard makes [0, n) zero and gives its pages back.
 	discard(n int)
+	// resident is the memory that n bytes from the beginning take, in whole pages, if all of them have been written to.
+	resident(n int) int
 	release()
 }
 
-// New makes an empty range, mapped if the system lets us.
-func New() *Range {
+// New makes an empty range, mapped if the system lets us. Its memory is accounted to owner.
+func New(owner string) *Range {
 	if m := newMapped(); m != nil {
-		return &Range{m: m}
+		return &Range{m: m, owner: owner}
 	}
-	return NewOnHeap()
+	return NewOnHeap(owner)
 }
 
 // NewOnHeap makes an empty range on the Go heap.
-func NewOnHeap() *Range { return &Range{m: &onHeap{}} }
+func NewOnHeap(owner string) *Range { return &Range{m: &onHeap{}, owner: owner} }
 
 // Base is where the range begins, aligned to 64 bytes at least (mapped: to a huge page). Pointers below it are valid until Grow.
 func (r *Range) Base() unsafe.Pointer { return r.base }
@@ -53,15 +61,19 @@ func (r *Range) Grow(size int) error {
 	return err
 }
 
-// Discard makes the first n bytes zero and gives the memory back where it can.
+// Discard makes the first n bytes zero and gives the memory back where it can. Whoever discards all that was touched has an empty range.
 func (r *Range) Discard(n int) {
 	if n > 0 {
 		r.m.discard(n)
+	}
+	if inSteps(n) >= r.touched {
+		r.account(0)
 	}
 }
 
 // Release gives everything back. The range is empty afterwards and may grow again.
 func (r *Range) Release() {
+	r.account(0)
 	r.m.release()
 	r.base, r.size = nil, 0
 }
@@ -93,6 +105,14 @@ func (h *onHeap) used() []byte {
 
 func (h *onHeap) discard(n int) { clear(h.used()[:n]) }
 func (h *onHeap) release()      { h.words = nil }
+
+// resident: the heap has all of it, touched or not.
+func (h *onHeap) resident(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 8 * len(h.words)
+}
 
 // align moves p up to a multiple of to, a power of two.
 func align(p unsafe.Pointer, to uintptr) unsafe.Pointer {

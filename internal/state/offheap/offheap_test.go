@@ -6,7 +6,7 @@ import (
 )
 
 func kinds() map[string]func() *Range {
-	return map[string]func() *Range{"mapped": New, "heap": NewOnHeap}
+	return map[string]func() *Range{"mapped": func() *Range { return New("test") }, "heap": func() *Range { return NewOnHeap("test") }}
 }
 
 func word(r *Range, at int) *uint64 { return (*uint64)(unsafe.Add(r.Base(), at)) }
@@ -67,6 +67,55 @@ func TestReleasedRangeMayGrowAgain(t *testing.T) {
 				if r.Size() != 0 {
 					t.Fatalf("%d bytes after Release", r.Size())
 				}
+			}
+		})
+	}
+}
+
+func TestWhatIsHeld(t *testing.T) {
+	for _, c := range []struct {
+		kind   string
+		make   func(string) *Range
+		mapped bool
+	}{{"mapped", New, true}, {"heap", NewOnHeap, false}} {
+		t.Run(c.kind, func(t *testing.T) {
+			owner, before := t.Name(), Held()
+			a, b := c.make(owner), c.make(owner)
+			defer b.Release()
+			if _, heap := a.m.(*onHeap); heap && c.mapped {
+				t.Skip("this system maps nothing")
+			}
+			touch := func(r *Range, n int) {
+				t.Helper()
+				if err := r.Grow(n); err != nil {
+					t.Fatal(err)
+				}
+				r.Touched(n)
+			}
+			if got := Usage()[owner]; got != 0 || Held() != before {
+				t.Fatalf("%d bytes of empty ranges, %d in all", got, Held()-before)
+			}
+			touch(a, 10<<10)
+			touch(b, 5<<20)
+			use := Usage()[owner]
+			if use < 5<<20+10<<10 || use > 16<<20 {
+				t.Errorf("%d bytes held, of 5 MiB and 10 KiB touched", use)
+			}
+			if grown := Held() - before; c.mapped && grown != use || !c.mapped && grown != 0 {
+				t.Errorf("%d bytes more off the heap, %d held", grown, use)
+			}
+			a.Touched(1) // known
+			if Usage()[owner] != use {
+				t.Error("less was touched than before")
+			}
+			a.Discard(10 << 10)
+			if got := Usage()[owner]; got >= use || got < 5<<20 {
+				t.Errorf("%d bytes held after the smaller range was discarded, %d before", got, use)
+			}
+			a.Release()
+			b.Release()
+			if got, ok := Usage()[owner]; ok || Held() != before {
+				t.Errorf("%d bytes after the release, %d in all", got, Held()-before)
 			}
 		})
 	}
