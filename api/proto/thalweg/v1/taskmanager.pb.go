@@ -72,7 +72,7 @@ func (x Goodbye_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Goodbye_Reason.Descriptor instead.
 func (Goodbye_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{9, 0}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{10, 0}
 }
 
 type Refused_Code int32
@@ -133,7 +133,7 @@ func (x Refused_Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Refused_Code.Descriptor instead.
 func (Refused_Code) EnumDescriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{13, 0}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type FromTaskManager struct {
@@ -874,7 +874,8 @@ func (x *Confirmed) GetCheckpoint() int64 {
 
 type Counters struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tasks         []*TaskReport          `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"` // state and counters of what runs, about once a second
+	Tasks         []*TaskReport          `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`   // state and counters of what runs, about once a second
+	Memory        *WorkerMemory          `protobuf:"bytes,2,opt,name=memory,proto3" json:"memory,omitempty"` // of the process that they run in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -916,6 +917,90 @@ func (x *Counters) GetTasks() []*TaskReport {
 	return nil
 }
 
+func (x *Counters) GetMemory() *WorkerMemory {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+// WorkerMemory is what a worker process uses of its share.
+type WorkerMemory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         int64                  `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`                                                                           // bytes; 0: none
+	Resident      int64                  `protobuf:"varint,2,opt,name=resident,proto3" json:"resident,omitempty"`                                                                     // RSS; 0: the system does not say
+	OffHeap       int64                  `protobuf:"varint,3,opt,name=off_heap,json=offHeap,proto3" json:"off_heap,omitempty"`                                                        // of state, off the Go heap
+	Heap          int64                  `protobuf:"varint,4,opt,name=heap,proto3" json:"heap,omitempty"`                                                                             // objects on the Go heap, garbage included
+	State         map[string]int64       `protobuf:"bytes,5,rep,name=state,proto3" json:"state,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // bytes by operator, on or off the heap
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkerMemory) Reset() {
+	*x = WorkerMemory{}
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkerMemory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkerMemory) ProtoMessage() {}
+
+func (x *WorkerMemory) ProtoReflect() protoreflect.Message {
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkerMemory.ProtoReflect.Descriptor instead.
+func (*WorkerMemory) Descriptor() ([]byte, []int) {
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WorkerMemory) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *WorkerMemory) GetResident() int64 {
+	if x != nil {
+		return x.Resident
+	}
+	return 0
+}
+
+func (x *WorkerMemory) GetOffHeap() int64 {
+	if x != nil {
+		return x.OffHeap
+	}
+	return 0
+}
+
+func (x *WorkerMemory) GetHeap() int64 {
+	if x != nil {
+		return x.Heap
+	}
+	return 0
+}
+
+func (x *WorkerMemory) GetState() map[string]int64 {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 // Goodbye says why a taskmanager closes its session: an end without it is a dead process.
 type Goodbye struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -927,7 +1012,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[9]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1024,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[9]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1037,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{9}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Goodbye) GetReason() Goodbye_Reason {
@@ -991,7 +1076,7 @@ type ToTaskManager struct {
 
 func (x *ToTaskManager) Reset() {
 	*x = ToTaskManager{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[10]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1088,7 @@ func (x *ToTaskManager) String() string {
 func (*ToTaskManager) ProtoMessage() {}
 
 func (x *ToTaskManager) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[10]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1101,7 @@ func (x *ToTaskManager) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToTaskManager.ProtoReflect.Descriptor instead.
 func (*ToTaskManager) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{10}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ToTaskManager) GetEpoch() uint64 {
@@ -1200,7 +1285,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[11]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1297,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[11]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1310,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{11}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Welcome) GetJobmanager() string {
@@ -1276,7 +1361,7 @@ type JobPosition struct {
 
 func (x *JobPosition) Reset() {
 	*x = JobPosition{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[12]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1373,7 @@ func (x *JobPosition) String() string {
 func (*JobPosition) ProtoMessage() {}
 
 func (x *JobPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[12]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1386,7 @@ func (x *JobPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPosition.ProtoReflect.Descriptor instead.
 func (*JobPosition) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{12}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JobPosition) GetJob() string {
@@ -1342,7 +1427,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[13]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1439,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[13]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1452,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{13}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Refused) GetCode() Refused_Code {
@@ -1393,7 +1478,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[14]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1490,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[14]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1503,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{14}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{15}
 }
 
 // Deploy starts one job's tasks of one generation on one taskmanager. It cancels everything of the job below that generation first.
@@ -1441,7 +1526,7 @@ type Deploy struct {
 
 func (x *Deploy) Reset() {
 	*x = Deploy{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[15]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1538,7 @@ func (x *Deploy) String() string {
 func (*Deploy) ProtoMessage() {}
 
 func (x *Deploy) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[15]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1551,7 @@ func (x *Deploy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deploy.ProtoReflect.Descriptor instead.
 func (*Deploy) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{15}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Deploy) GetJob() string {
@@ -1557,7 +1642,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[16]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1654,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[16]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +1667,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{16}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Cancel) GetJob() string {
@@ -1613,7 +1698,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[17]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1710,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[17]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1723,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{17}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Trigger) GetJob() string {
@@ -1694,7 +1779,7 @@ type Complete struct {
 
 func (x *Complete) Reset() {
 	*x = Complete{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[18]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1791,7 @@ func (x *Complete) String() string {
 func (*Complete) ProtoMessage() {}
 
 func (x *Complete) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[18]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1804,7 @@ func (x *Complete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Complete.ProtoReflect.Descriptor instead.
 func (*Complete) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{18}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Complete) GetJob() string {
@@ -1754,7 +1839,7 @@ type Abort struct {
 
 func (x *Abort) Reset() {
 	*x = Abort{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[19]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1851,7 @@ func (x *Abort) String() string {
 func (*Abort) ProtoMessage() {}
 
 func (x *Abort) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[19]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1864,7 @@ func (x *Abort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abort.ProtoReflect.Descriptor instead.
 func (*Abort) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{19}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Abort) GetJob() string {
@@ -1806,7 +1891,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[20]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1903,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[20]
+	mi := &file_thalweg_v1_taskmanager_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1916,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{20}
+	return file_thalweg_v1_taskmanager_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Release) GetJob() string {
@@ -1918,9 +2003,20 @@ const file_thalweg_v1_taskmanager_proto_rawDesc = "" +
 	"\x04task\x18\x03 \x01(\v2\x12.thalweg.v1.TaskIDR\x04task\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\x03R\n" +
-	"checkpoint\"8\n" +
+	"checkpoint\"j\n" +
 	"\bCounters\x12,\n" +
-	"\x05tasks\x18\x01 \x03(\v2\x16.thalweg.v1.TaskReportR\x05tasks\"\xb4\x01\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x16.thalweg.v1.TaskReportR\x05tasks\x120\n" +
+	"\x06memory\x18\x02 \x01(\v2\x18.thalweg.v1.WorkerMemoryR\x06memory\"\xe4\x01\n" +
+	"\fWorkerMemory\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x03R\x05limit\x12\x1a\n" +
+	"\bresident\x18\x02 \x01(\x03R\bresident\x12\x19\n" +
+	"\boff_heap\x18\x03 \x01(\x03R\aoffHeap\x12\x12\n" +
+	"\x04heap\x18\x04 \x01(\x03R\x04heap\x129\n" +
+	"\x05state\x18\x05 \x03(\v2#.thalweg.v1.WorkerMemory.StateEntryR\x05state\x1a8\n" +
+	"\n" +
+	"StateEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb4\x01\n" +
 	"\aGoodbye\x122\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1a.thalweg.v1.Goodbye.ReasonR\x06reason\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"_\n" +
@@ -2031,7 +2127,7 @@ func file_thalweg_v1_taskmanager_proto_rawDescGZIP() []byte {
 }
 
 var file_thalweg_v1_taskmanager_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_thalweg_v1_taskmanager_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_thalweg_v1_taskmanager_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_thalweg_v1_taskmanager_proto_goTypes = []any{
 	(Goodbye_Reason)(0),      // 0: thalweg.v1.Goodbye.Reason
 	(Refused_Code)(0),        // 1: thalweg.v1.Refused.Code
@@ -2044,24 +2140,26 @@ var file_thalweg_v1_taskmanager_proto_goTypes = []any{
 	(*Decline)(nil),          // 8: thalweg.v1.Decline
 	(*Confirmed)(nil),        // 9: thalweg.v1.Confirmed
 	(*Counters)(nil),         // 10: thalweg.v1.Counters
-	(*Goodbye)(nil),          // 11: thalweg.v1.Goodbye
-	(*ToTaskManager)(nil),    // 12: thalweg.v1.ToTaskManager
-	(*Welcome)(nil),          // 13: thalweg.v1.Welcome
-	(*JobPosition)(nil),      // 14: thalweg.v1.JobPosition
-	(*Refused)(nil),          // 15: thalweg.v1.Refused
-	(*Ping)(nil),             // 16: thalweg.v1.Ping
-	(*Deploy)(nil),           // 17: thalweg.v1.Deploy
-	(*Cancel)(nil),           // 18: thalweg.v1.Cancel
-	(*Trigger)(nil),          // 19: thalweg.v1.Trigger
-	(*Complete)(nil),         // 20: thalweg.v1.Complete
-	(*Abort)(nil),            // 21: thalweg.v1.Abort
-	(*Release)(nil),          // 22: thalweg.v1.Release
-	nil,                      // 23: thalweg.v1.Deploy.ConfigurationEntry
-	(*TaskReport)(nil),       // 24: thalweg.v1.TaskReport
-	(*Generation)(nil),       // 25: thalweg.v1.Generation
-	(*TaskID)(nil),           // 26: thalweg.v1.TaskID
-	(*Placement)(nil),        // 27: thalweg.v1.Placement
-	(*StoredJob)(nil),        // 28: thalweg.v1.StoredJob
+	(*WorkerMemory)(nil),     // 11: thalweg.v1.WorkerMemory
+	(*Goodbye)(nil),          // 12: thalweg.v1.Goodbye
+	(*ToTaskManager)(nil),    // 13: thalweg.v1.ToTaskManager
+	(*Welcome)(nil),          // 14: thalweg.v1.Welcome
+	(*JobPosition)(nil),      // 15: thalweg.v1.JobPosition
+	(*Refused)(nil),          // 16: thalweg.v1.Refused
+	(*Ping)(nil),             // 17: thalweg.v1.Ping
+	(*Deploy)(nil),           // 18: thalweg.v1.Deploy
+	(*Cancel)(nil),           // 19: thalweg.v1.Cancel
+	(*Trigger)(nil),          // 20: thalweg.v1.Trigger
+	(*Complete)(nil),         // 21: thalweg.v1.Complete
+	(*Abort)(nil),            // 22: thalweg.v1.Abort
+	(*Release)(nil),          // 23: thalweg.v1.Release
+	nil,                      // 24: thalweg.v1.WorkerMemory.StateEntry
+	nil,                      // 25: thalweg.v1.Deploy.ConfigurationEntry
+	(*TaskReport)(nil),       // 26: thalweg.v1.TaskReport
+	(*Generation)(nil),       // 27: thalweg.v1.Generation
+	(*TaskID)(nil),           // 28: thalweg.v1.TaskID
+	(*Placement)(nil),        // 29: thalweg.v1.Placement
+	(*StoredJob)(nil),        // 30: thalweg.v1.StoredJob
 }
 var file_thalweg_v1_taskmanager_proto_depIdxs = []int32{
 	3,  // 0: thalweg.v1.FromTaskManager.register:type_name -> thalweg.v1.Register
@@ -2070,49 +2168,51 @@ var file_thalweg_v1_taskmanager_proto_depIdxs = []int32{
 	7,  // 3: thalweg.v1.FromTaskManager.acknowledge:type_name -> thalweg.v1.Acknowledge
 	8,  // 4: thalweg.v1.FromTaskManager.decline:type_name -> thalweg.v1.Decline
 	9,  // 5: thalweg.v1.FromTaskManager.confirmed:type_name -> thalweg.v1.Confirmed
-	11, // 6: thalweg.v1.FromTaskManager.goodbye:type_name -> thalweg.v1.Goodbye
+	12, // 6: thalweg.v1.FromTaskManager.goodbye:type_name -> thalweg.v1.Goodbye
 	4,  // 7: thalweg.v1.FromTaskManager.late_report:type_name -> thalweg.v1.LateReport
 	10, // 8: thalweg.v1.FromTaskManager.counters:type_name -> thalweg.v1.Counters
-	24, // 9: thalweg.v1.Register.tasks:type_name -> thalweg.v1.TaskReport
-	24, // 10: thalweg.v1.LateReport.tasks:type_name -> thalweg.v1.TaskReport
-	24, // 11: thalweg.v1.TaskStateChanged.report:type_name -> thalweg.v1.TaskReport
-	25, // 12: thalweg.v1.Acknowledge.generation:type_name -> thalweg.v1.Generation
-	26, // 13: thalweg.v1.Acknowledge.task:type_name -> thalweg.v1.TaskID
-	25, // 14: thalweg.v1.Decline.generation:type_name -> thalweg.v1.Generation
-	26, // 15: thalweg.v1.Decline.task:type_name -> thalweg.v1.TaskID
-	25, // 16: thalweg.v1.Confirmed.generation:type_name -> thalweg.v1.Generation
-	26, // 17: thalweg.v1.Confirmed.task:type_name -> thalweg.v1.TaskID
-	24, // 18: thalweg.v1.Counters.tasks:type_name -> thalweg.v1.TaskReport
-	0,  // 19: thalweg.v1.Goodbye.reason:type_name -> thalweg.v1.Goodbye.Reason
-	13, // 20: thalweg.v1.ToTaskManager.welcome:type_name -> thalweg.v1.Welcome
-	15, // 21: thalweg.v1.ToTaskManager.refused:type_name -> thalweg.v1.Refused
-	5,  // 22: thalweg.v1.ToTaskManager.heartbeat:type_name -> thalweg.v1.Heartbeat
-	17, // 23: thalweg.v1.ToTaskManager.deploy:type_name -> thalweg.v1.Deploy
-	18, // 24: thalweg.v1.ToTaskManager.cancel:type_name -> thalweg.v1.Cancel
-	19, // 25: thalweg.v1.ToTaskManager.trigger:type_name -> thalweg.v1.Trigger
-	20, // 26: thalweg.v1.ToTaskManager.complete:type_name -> thalweg.v1.Complete
-	21, // 27: thalweg.v1.ToTaskManager.abort:type_name -> thalweg.v1.Abort
-	22, // 28: thalweg.v1.ToTaskManager.release:type_name -> thalweg.v1.Release
-	16, // 29: thalweg.v1.ToTaskManager.ping:type_name -> thalweg.v1.Ping
-	14, // 30: thalweg.v1.Welcome.jobs:type_name -> thalweg.v1.JobPosition
-	25, // 31: thalweg.v1.JobPosition.completed_generation:type_name -> thalweg.v1.Generation
-	1,  // 32: thalweg.v1.Refused.code:type_name -> thalweg.v1.Refused.Code
-	25, // 33: thalweg.v1.Deploy.generation:type_name -> thalweg.v1.Generation
-	26, // 34: thalweg.v1.Deploy.tasks:type_name -> thalweg.v1.TaskID
-	27, // 35: thalweg.v1.Deploy.placement:type_name -> thalweg.v1.Placement
-	28, // 36: thalweg.v1.Deploy.stored:type_name -> thalweg.v1.StoredJob
-	26, // 37: thalweg.v1.Deploy.ended:type_name -> thalweg.v1.TaskID
-	23, // 38: thalweg.v1.Deploy.configuration:type_name -> thalweg.v1.Deploy.ConfigurationEntry
-	25, // 39: thalweg.v1.Cancel.upto:type_name -> thalweg.v1.Generation
-	25, // 40: thalweg.v1.Trigger.generation:type_name -> thalweg.v1.Generation
-	25, // 41: thalweg.v1.Complete.generation:type_name -> thalweg.v1.Generation
-	2,  // 42: thalweg.v1.TaskManagerGateway.Session:input_type -> thalweg.v1.FromTaskManager
-	12, // 43: thalweg.v1.TaskManagerGateway.Session:output_type -> thalweg.v1.ToTaskManager
-	43, // [43:44] is the sub-list for method output_type
-	42, // [42:43] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	26, // 9: thalweg.v1.Register.tasks:type_name -> thalweg.v1.TaskReport
+	26, // 10: thalweg.v1.LateReport.tasks:type_name -> thalweg.v1.TaskReport
+	26, // 11: thalweg.v1.TaskStateChanged.report:type_name -> thalweg.v1.TaskReport
+	27, // 12: thalweg.v1.Acknowledge.generation:type_name -> thalweg.v1.Generation
+	28, // 13: thalweg.v1.Acknowledge.task:type_name -> thalweg.v1.TaskID
+	27, // 14: thalweg.v1.Decline.generation:type_name -> thalweg.v1.Generation
+	28, // 15: thalweg.v1.Decline.task:type_name -> thalweg.v1.TaskID
+	27, // 16: thalweg.v1.Confirmed.generation:type_name -> thalweg.v1.Generation
+	28, // 17: thalweg.v1.Confirmed.task:type_name -> thalweg.v1.TaskID
+	26, // 18: thalweg.v1.Counters.tasks:type_name -> thalweg.v1.TaskReport
+	11, // 19: thalweg.v1.Counters.memory:type_name -> thalweg.v1.WorkerMemory
+	24, // 20: thalweg.v1.WorkerMemory.state:type_name -> thalweg.v1.WorkerMemory.StateEntry
+	0,  // 21: thalweg.v1.Goodbye.reason:type_name -> thalweg.v1.Goodbye.Reason
+	14, // 22: thalweg.v1.ToTaskManager.welcome:type_name -> thalweg.v1.Welcome
+	16, // 23: thalweg.v1.ToTaskManager.refused:type_name -> thalweg.v1.Refused
+	5,  // 24: thalweg.v1.ToTaskManager.heartbeat:type_name -> thalweg.v1.Heartbeat
+	18, // 25: thalweg.v1.ToTaskManager.deploy:type_name -> thalweg.v1.Deploy
+	19, // 26: thalweg.v1.ToTaskManager.cancel:type_name -> thalweg.v1.Cancel
+	20, // 27: thalweg.v1.ToTaskManager.trigger:type_name -> thalweg.v1.Trigger
+	21, // 28: thalweg.v1.ToTaskManager.complete:type_name -> thalweg.v1.Complete
+	22, // 29: thalweg.v1.ToTaskManager.abort:type_name -> thalweg.v1.Abort
+	23, // 30: thalweg.v1.ToTaskManager.release:type_name -> thalweg.v1.Release
+	17, // 31: thalweg.v1.ToTaskManager.ping:type_name -> thalweg.v1.Ping
+	15, // 32: thalweg.v1.Welcome.jobs:type_name -> thalweg.v1.JobPosition
+	27, // 33: thalweg.v1.JobPosition.completed_generation:type_name -> thalweg.v1.Generation
+	1,  // 34: thalweg.v1.Refused.code:type_name -> thalweg.v1.Refused.Code
+	27, // 35: thalweg.v1.Deploy.generation:type_name -> thalweg.v1.Generation
+	28, // 36: thalweg.v1.Deploy.tasks:type_name -> thalweg.v1.TaskID
+	29, // 37: thalweg.v1.Deploy.placement:type_name -> thalweg.v1.Placement
+	30, // 38: thalweg.v1.Deploy.stored:type_name -> thalweg.v1.StoredJob
+	28, // 39: thalweg.v1.Deploy.ended:type_name -> thalweg.v1.TaskID
+	25, // 40: thalweg.v1.Deploy.configuration:type_name -> thalweg.v1.Deploy.ConfigurationEntry
+	27, // 41: thalweg.v1.Cancel.upto:type_name -> thalweg.v1.Generation
+	27, // 42: thalweg.v1.Trigger.generation:type_name -> thalweg.v1.Generation
+	27, // 43: thalweg.v1.Complete.generation:type_name -> thalweg.v1.Generation
+	2,  // 44: thalweg.v1.TaskManagerGateway.Session:input_type -> thalweg.v1.FromTaskManager
+	13, // 45: thalweg.v1.TaskManagerGateway.Session:output_type -> thalweg.v1.ToTaskManager
+	45, // [45:46] is the sub-list for method output_type
+	44, // [44:45] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_thalweg_v1_taskmanager_proto_init() }
@@ -2132,7 +2232,7 @@ func file_thalweg_v1_taskmanager_proto_init() {
 		(*FromTaskManager_LateReport)(nil),
 		(*FromTaskManager_Counters)(nil),
 	}
-	file_thalweg_v1_taskmanager_proto_msgTypes[10].OneofWrappers = []any{
+	file_thalweg_v1_taskmanager_proto_msgTypes[11].OneofWrappers = []any{
 		(*ToTaskManager_Welcome)(nil),
 		(*ToTaskManager_Refused)(nil),
 		(*ToTaskManager_Heartbeat)(nil),
@@ -2150,7 +2250,7 @@ func file_thalweg_v1_taskmanager_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_thalweg_v1_taskmanager_proto_rawDesc), len(file_thalweg_v1_taskmanager_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -936,15 +936,24 @@ func (x *TaskReport) GetCounters() *TaskCounters {
 	return nil
 }
 
-// TaskCounters only grow within one generation.
+// TaskCounters is what a subtask has done. Everything but watermarks, rates and the checkpoint only grows within one generation.
 type TaskCounters struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RecordsIn     int64                  `protobuf:"varint,1,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"`
-	RecordsOut    int64                  `protobuf:"varint,2,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
-	Late          int64                  `protobuf:"varint,3,opt,name=late,proto3" json:"late,omitempty"`
-	Skipped       int64                  `protobuf:"varint,4,opt,name=skipped,proto3" json:"skipped,omitempty"` // undecodable or failed records that the policy skips
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	RecordsIn       int64                  `protobuf:"varint,1,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"`
+	RecordsOut      int64                  `protobuf:"varint,2,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
+	Late            int64                  `protobuf:"varint,3,opt,name=late,proto3" json:"late,omitempty"`
+	Skipped         int64                  `protobuf:"varint,4,opt,name=skipped,proto3" json:"skipped,omitempty"`                // undecodable or failed records that the policy skips
+	BytesIn         int64                  `protobuf:"varint,5,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"` // of frames from other processes; batches inside a process are not encoded and count nothing
+	BytesOut        int64                  `protobuf:"varint,6,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	BusyNs          int64                  `protobuf:"varint,7,opt,name=busy_ns,json=busyNs,proto3" json:"busy_ns,omitempty"`                                // busy, idle and backpressured are all of the time since the subtask runs
+	IdleNs          int64                  `protobuf:"varint,8,opt,name=idle_ns,json=idleNs,proto3" json:"idle_ns,omitempty"`                                // had nothing to do
+	BackpressuredNs int64                  `protobuf:"varint,9,opt,name=backpressured_ns,json=backpressuredNs,proto3" json:"backpressured_ns,omitempty"`     // waited for room on an output
+	InputWatermark  *int64                 `protobuf:"varint,10,opt,name=input_watermark,json=inputWatermark,proto3,oneof" json:"input_watermark,omitempty"` // as event times are: nanoseconds since 1970; the largest value: the end of the input; absent: none yet
+	OutputWatermark *int64                 `protobuf:"varint,11,opt,name=output_watermark,json=outputWatermark,proto3,oneof" json:"output_watermark,omitempty"`
+	Rates           *TaskRates             `protobuf:"bytes,12,opt,name=rates,proto3" json:"rates,omitempty"`           // over about the last second
+	Checkpoint      *TaskCheckpoint        `protobuf:"bytes,13,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // the newest that the subtask has acknowledged
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TaskCounters) Reset() {
@@ -1005,6 +1014,247 @@ func (x *TaskCounters) GetSkipped() int64 {
 	return 0
 }
 
+func (x *TaskCounters) GetBytesIn() int64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetBytesOut() int64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetBusyNs() int64 {
+	if x != nil {
+		return x.BusyNs
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetIdleNs() int64 {
+	if x != nil {
+		return x.IdleNs
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetBackpressuredNs() int64 {
+	if x != nil {
+		return x.BackpressuredNs
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetInputWatermark() int64 {
+	if x != nil && x.InputWatermark != nil {
+		return *x.InputWatermark
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetOutputWatermark() int64 {
+	if x != nil && x.OutputWatermark != nil {
+		return *x.OutputWatermark
+	}
+	return 0
+}
+
+func (x *TaskCounters) GetRates() *TaskRates {
+	if x != nil {
+		return x.Rates
+	}
+	return nil
+}
+
+func (x *TaskCounters) GetCheckpoint() *TaskCheckpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+// TaskRates is per second.
+type TaskRates struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	RecordsIn       float64                `protobuf:"fixed64,1,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"`
+	RecordsOut      float64                `protobuf:"fixed64,2,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
+	BytesIn         float64                `protobuf:"fixed64,3,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut        float64                `protobuf:"fixed64,4,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	BusyMs          float64                `protobuf:"fixed64,5,opt,name=busy_ms,json=busyMs,proto3" json:"busy_ms,omitempty"` // of 1000
+	IdleMs          float64                `protobuf:"fixed64,6,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"`
+	BackpressuredMs float64                `protobuf:"fixed64,7,opt,name=backpressured_ms,json=backpressuredMs,proto3" json:"backpressured_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TaskRates) Reset() {
+	*x = TaskRates{}
+	mi := &file_thalweg_v1_types_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskRates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskRates) ProtoMessage() {}
+
+func (x *TaskRates) ProtoReflect() protoreflect.Message {
+	mi := &file_thalweg_v1_types_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskRates.ProtoReflect.Descriptor instead.
+func (*TaskRates) Descriptor() ([]byte, []int) {
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TaskRates) GetRecordsIn() float64 {
+	if x != nil {
+		return x.RecordsIn
+	}
+	return 0
+}
+
+func (x *TaskRates) GetRecordsOut() float64 {
+	if x != nil {
+		return x.RecordsOut
+	}
+	return 0
+}
+
+func (x *TaskRates) GetBytesIn() float64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *TaskRates) GetBytesOut() float64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *TaskRates) GetBusyMs() float64 {
+	if x != nil {
+		return x.BusyMs
+	}
+	return 0
+}
+
+func (x *TaskRates) GetIdleMs() float64 {
+	if x != nil {
+		return x.IdleMs
+	}
+	return 0
+}
+
+func (x *TaskRates) GetBackpressuredMs() float64 {
+	if x != nil {
+		return x.BackpressuredMs
+	}
+	return 0
+}
+
+// TaskCheckpoint is a subtask's part of one checkpoint.
+type TaskCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	AlignmentNs   int64                  `protobuf:"varint,2,opt,name=alignment_ns,json=alignmentNs,proto3" json:"alignment_ns,omitempty"` // from the first barrier to the last
+	SyncNs        int64                  `protobuf:"varint,3,opt,name=sync_ns,json=syncNs,proto3" json:"sync_ns,omitempty"`                // in which the subtask did nothing else
+	AsyncNs       int64                  `protobuf:"varint,4,opt,name=async_ns,json=asyncNs,proto3" json:"async_ns,omitempty"`             // beside its work
+	Bytes         int64                  `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`                                // written for it
+	Count         int64                  `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`                                // of the checkpoints acknowledged in this generation, this one included
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskCheckpoint) Reset() {
+	*x = TaskCheckpoint{}
+	mi := &file_thalweg_v1_types_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskCheckpoint) ProtoMessage() {}
+
+func (x *TaskCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_thalweg_v1_types_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskCheckpoint.ProtoReflect.Descriptor instead.
+func (*TaskCheckpoint) Descriptor() ([]byte, []int) {
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TaskCheckpoint) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *TaskCheckpoint) GetAlignmentNs() int64 {
+	if x != nil {
+		return x.AlignmentNs
+	}
+	return 0
+}
+
+func (x *TaskCheckpoint) GetSyncNs() int64 {
+	if x != nil {
+		return x.SyncNs
+	}
+	return 0
+}
+
+func (x *TaskCheckpoint) GetAsyncNs() int64 {
+	if x != nil {
+		return x.AsyncNs
+	}
+	return 0
+}
+
+func (x *TaskCheckpoint) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TaskCheckpoint) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // BinaryRef names a job's binary in high-availability.storageDir.
 type BinaryRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1017,7 +1267,7 @@ type BinaryRef struct {
 
 func (x *BinaryRef) Reset() {
 	*x = BinaryRef{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[10]
+	mi := &file_thalweg_v1_types_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1279,7 @@ func (x *BinaryRef) String() string {
 func (*BinaryRef) ProtoMessage() {}
 
 func (x *BinaryRef) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[10]
+	mi := &file_thalweg_v1_types_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1292,7 @@ func (x *BinaryRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BinaryRef.ProtoReflect.Descriptor instead.
 func (*BinaryRef) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{10}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BinaryRef) GetPath() string {
@@ -1081,7 +1331,7 @@ type GraphRecord struct {
 
 func (x *GraphRecord) Reset() {
 	*x = GraphRecord{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[11]
+	mi := &file_thalweg_v1_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1343,7 @@ func (x *GraphRecord) String() string {
 func (*GraphRecord) ProtoMessage() {}
 
 func (x *GraphRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[11]
+	mi := &file_thalweg_v1_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1356,7 @@ func (x *GraphRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GraphRecord.ProtoReflect.Descriptor instead.
 func (*GraphRecord) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{11}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GraphRecord) GetGraphPath() string {
@@ -1166,7 +1416,7 @@ type StoredJob struct {
 
 func (x *StoredJob) Reset() {
 	*x = StoredJob{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[12]
+	mi := &file_thalweg_v1_types_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1428,7 @@ func (x *StoredJob) String() string {
 func (*StoredJob) ProtoMessage() {}
 
 func (x *StoredJob) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[12]
+	mi := &file_thalweg_v1_types_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1441,7 @@ func (x *StoredJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredJob.ProtoReflect.Descriptor instead.
 func (*StoredJob) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{12}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StoredJob) GetId() string {
@@ -1249,7 +1499,7 @@ type Placement struct {
 
 func (x *Placement) Reset() {
 	*x = Placement{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[13]
+	mi := &file_thalweg_v1_types_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1511,7 @@ func (x *Placement) String() string {
 func (*Placement) ProtoMessage() {}
 
 func (x *Placement) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[13]
+	mi := &file_thalweg_v1_types_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1524,7 @@ func (x *Placement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placement.ProtoReflect.Descriptor instead.
 func (*Placement) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{13}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Placement) GetTask() *TaskID {
@@ -1324,7 +1574,7 @@ type Execution struct {
 
 func (x *Execution) Reset() {
 	*x = Execution{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[14]
+	mi := &file_thalweg_v1_types_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1586,7 @@ func (x *Execution) String() string {
 func (*Execution) ProtoMessage() {}
 
 func (x *Execution) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[14]
+	mi := &file_thalweg_v1_types_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1599,7 @@ func (x *Execution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Execution.ProtoReflect.Descriptor instead.
 func (*Execution) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{14}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Execution) GetGraphVersion() uint64 {
@@ -1437,7 +1687,7 @@ type CheckpointPointer struct {
 
 func (x *CheckpointPointer) Reset() {
 	*x = CheckpointPointer{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[15]
+	mi := &file_thalweg_v1_types_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1699,7 @@ func (x *CheckpointPointer) String() string {
 func (*CheckpointPointer) ProtoMessage() {}
 
 func (x *CheckpointPointer) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[15]
+	mi := &file_thalweg_v1_types_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1712,7 @@ func (x *CheckpointPointer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointPointer.ProtoReflect.Descriptor instead.
 func (*CheckpointPointer) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{15}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckpointPointer) GetId() int64 {
@@ -1526,7 +1776,7 @@ type JobResult struct {
 
 func (x *JobResult) Reset() {
 	*x = JobResult{}
-	mi := &file_thalweg_v1_types_proto_msgTypes[16]
+	mi := &file_thalweg_v1_types_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1788,7 @@ func (x *JobResult) String() string {
 func (*JobResult) ProtoMessage() {}
 
 func (x *JobResult) ProtoReflect() protoreflect.Message {
-	mi := &file_thalweg_v1_types_proto_msgTypes[16]
+	mi := &file_thalweg_v1_types_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1801,7 @@ func (x *JobResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobResult.ProtoReflect.Descriptor instead.
 func (*JobResult) Descriptor() ([]byte, []int) {
-	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{16}
+	return file_thalweg_v1_types_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JobResult) GetId() string {
@@ -1696,14 +1946,45 @@ const file_thalweg_v1_types_proto_rawDesc = "" +
 	"\facknowledged\x18\x06 \x01(\x03R\facknowledged\x12\x1c\n" +
 	"\tconfirmed\x18\a \x01(\x03R\tconfirmed\x12\x14\n" +
 	"\x05error\x18\b \x01(\tR\x05error\x124\n" +
-	"\bcounters\x18\t \x01(\v2\x18.thalweg.v1.TaskCountersR\bcounters\"|\n" +
+	"\bcounters\x18\t \x01(\v2\x18.thalweg.v1.TaskCountersR\bcounters\"\x81\x04\n" +
 	"\fTaskCounters\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
 	"\vrecords_out\x18\x02 \x01(\x03R\n" +
 	"recordsOut\x12\x12\n" +
 	"\x04late\x18\x03 \x01(\x03R\x04late\x12\x18\n" +
-	"\askipped\x18\x04 \x01(\x03R\askipped\"K\n" +
+	"\askipped\x18\x04 \x01(\x03R\askipped\x12\x19\n" +
+	"\bbytes_in\x18\x05 \x01(\x03R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x06 \x01(\x03R\bbytesOut\x12\x17\n" +
+	"\abusy_ns\x18\a \x01(\x03R\x06busyNs\x12\x17\n" +
+	"\aidle_ns\x18\b \x01(\x03R\x06idleNs\x12)\n" +
+	"\x10backpressured_ns\x18\t \x01(\x03R\x0fbackpressuredNs\x12,\n" +
+	"\x0finput_watermark\x18\n" +
+	" \x01(\x03H\x00R\x0einputWatermark\x88\x01\x01\x12.\n" +
+	"\x10output_watermark\x18\v \x01(\x03H\x01R\x0foutputWatermark\x88\x01\x01\x12+\n" +
+	"\x05rates\x18\f \x01(\v2\x15.thalweg.v1.TaskRatesR\x05rates\x12:\n" +
+	"\n" +
+	"checkpoint\x18\r \x01(\v2\x1a.thalweg.v1.TaskCheckpointR\n" +
+	"checkpointB\x12\n" +
+	"\x10_input_watermarkB\x13\n" +
+	"\x11_output_watermark\"\xe0\x01\n" +
+	"\tTaskRates\x12\x1d\n" +
+	"\n" +
+	"records_in\x18\x01 \x01(\x01R\trecordsIn\x12\x1f\n" +
+	"\vrecords_out\x18\x02 \x01(\x01R\n" +
+	"recordsOut\x12\x19\n" +
+	"\bbytes_in\x18\x03 \x01(\x01R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x04 \x01(\x01R\bbytesOut\x12\x17\n" +
+	"\abusy_ms\x18\x05 \x01(\x01R\x06busyMs\x12\x17\n" +
+	"\aidle_ms\x18\x06 \x01(\x01R\x06idleMs\x12)\n" +
+	"\x10backpressured_ms\x18\a \x01(\x01R\x0fbackpressuredMs\"\xa3\x01\n" +
+	"\x0eTaskCheckpoint\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12!\n" +
+	"\falignment_ns\x18\x02 \x01(\x03R\valignmentNs\x12\x17\n" +
+	"\async_ns\x18\x03 \x01(\x03R\x06syncNs\x12\x19\n" +
+	"\basync_ns\x18\x04 \x01(\x03R\aasyncNs\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\x03R\x05count\"K\n" +
 	"\tBinaryRef\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x12\n" +
@@ -1815,7 +2096,7 @@ func file_thalweg_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_thalweg_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_thalweg_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_thalweg_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_thalweg_v1_types_proto_goTypes = []any{
 	(Partitioning)(0),         // 0: thalweg.v1.Partitioning
 	(TaskState)(0),            // 1: thalweg.v1.TaskState
@@ -1830,14 +2111,16 @@ var file_thalweg_v1_types_proto_goTypes = []any{
 	(*RestartOptions)(nil),    // 10: thalweg.v1.RestartOptions
 	(*TaskReport)(nil),        // 11: thalweg.v1.TaskReport
 	(*TaskCounters)(nil),      // 12: thalweg.v1.TaskCounters
-	(*BinaryRef)(nil),         // 13: thalweg.v1.BinaryRef
-	(*GraphRecord)(nil),       // 14: thalweg.v1.GraphRecord
-	(*StoredJob)(nil),         // 15: thalweg.v1.StoredJob
-	(*Placement)(nil),         // 16: thalweg.v1.Placement
-	(*Execution)(nil),         // 17: thalweg.v1.Execution
-	(*CheckpointPointer)(nil), // 18: thalweg.v1.CheckpointPointer
-	(*JobResult)(nil),         // 19: thalweg.v1.JobResult
-	nil,                       // 20: thalweg.v1.StoredJob.ConfigurationEntry
+	(*TaskRates)(nil),         // 13: thalweg.v1.TaskRates
+	(*TaskCheckpoint)(nil),    // 14: thalweg.v1.TaskCheckpoint
+	(*BinaryRef)(nil),         // 15: thalweg.v1.BinaryRef
+	(*GraphRecord)(nil),       // 16: thalweg.v1.GraphRecord
+	(*StoredJob)(nil),         // 17: thalweg.v1.StoredJob
+	(*Placement)(nil),         // 18: thalweg.v1.Placement
+	(*Execution)(nil),         // 19: thalweg.v1.Execution
+	(*CheckpointPointer)(nil), // 20: thalweg.v1.CheckpointPointer
+	(*JobResult)(nil),         // 21: thalweg.v1.JobResult
+	nil,                       // 22: thalweg.v1.StoredJob.ConfigurationEntry
 }
 var file_thalweg_v1_types_proto_depIdxs = []int32{
 	6,  // 0: thalweg.v1.JobGraph.vertices:type_name -> thalweg.v1.Vertex
@@ -1850,20 +2133,22 @@ var file_thalweg_v1_types_proto_depIdxs = []int32{
 	3,  // 7: thalweg.v1.TaskReport.generation:type_name -> thalweg.v1.Generation
 	1,  // 8: thalweg.v1.TaskReport.state:type_name -> thalweg.v1.TaskState
 	12, // 9: thalweg.v1.TaskReport.counters:type_name -> thalweg.v1.TaskCounters
-	13, // 10: thalweg.v1.GraphRecord.binary:type_name -> thalweg.v1.BinaryRef
-	5,  // 11: thalweg.v1.StoredJob.graph:type_name -> thalweg.v1.JobGraph
-	20, // 12: thalweg.v1.StoredJob.configuration:type_name -> thalweg.v1.StoredJob.ConfigurationEntry
-	13, // 13: thalweg.v1.StoredJob.binary:type_name -> thalweg.v1.BinaryRef
-	4,  // 14: thalweg.v1.Placement.task:type_name -> thalweg.v1.TaskID
-	3,  // 15: thalweg.v1.Execution.generation:type_name -> thalweg.v1.Generation
-	16, // 16: thalweg.v1.Execution.placement:type_name -> thalweg.v1.Placement
-	3,  // 17: thalweg.v1.CheckpointPointer.generation:type_name -> thalweg.v1.Generation
-	2,  // 18: thalweg.v1.JobResult.status:type_name -> thalweg.v1.JobStatus
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 10: thalweg.v1.TaskCounters.rates:type_name -> thalweg.v1.TaskRates
+	14, // 11: thalweg.v1.TaskCounters.checkpoint:type_name -> thalweg.v1.TaskCheckpoint
+	15, // 12: thalweg.v1.GraphRecord.binary:type_name -> thalweg.v1.BinaryRef
+	5,  // 13: thalweg.v1.StoredJob.graph:type_name -> thalweg.v1.JobGraph
+	22, // 14: thalweg.v1.StoredJob.configuration:type_name -> thalweg.v1.StoredJob.ConfigurationEntry
+	15, // 15: thalweg.v1.StoredJob.binary:type_name -> thalweg.v1.BinaryRef
+	4,  // 16: thalweg.v1.Placement.task:type_name -> thalweg.v1.TaskID
+	3,  // 17: thalweg.v1.Execution.generation:type_name -> thalweg.v1.Generation
+	18, // 18: thalweg.v1.Execution.placement:type_name -> thalweg.v1.Placement
+	3,  // 19: thalweg.v1.CheckpointPointer.generation:type_name -> thalweg.v1.Generation
+	2,  // 20: thalweg.v1.JobResult.status:type_name -> thalweg.v1.JobStatus
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_thalweg_v1_types_proto_init() }
@@ -1871,13 +2156,14 @@ func file_thalweg_v1_types_proto_init() {
 	if File_thalweg_v1_types_proto != nil {
 		return
 	}
+	file_thalweg_v1_types_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_thalweg_v1_types_proto_rawDesc), len(file_thalweg_v1_types_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -272,6 +272,8 @@ type WorkerStart struct {
 	HeartbeatTimeoutMs  int64                  `protobuf:"varint,9,opt,name=heartbeat_timeout_ms,json=heartbeatTimeoutMs,proto3" json:"heartbeat_timeout_ms,omitempty"`
 	LeaderlessTimeoutMs int64                  `protobuf:"varint,10,opt,name=leaderless_timeout_ms,json=leaderlessTimeoutMs,proto3" json:"leaderless_timeout_ms,omitempty"`
 	TemporaryDirectory  string                 `protobuf:"bytes,11,opt,name=temporary_directory,json=temporaryDirectory,proto3" json:"temporary_directory,omitempty"`
+	MemoryBytes         int64                  `protobuf:"varint,12,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // of all slots together: a worker may use as much of it as of the slots; 0: no limit
+	Cpus                int32                  `protobuf:"varint,13,opt,name=cpus,proto3" json:"cpus,omitempty"`                                  // of all slots together; 0: as many as there are
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -381,6 +383,20 @@ func (x *WorkerStart) GetTemporaryDirectory() string {
 		return x.TemporaryDirectory
 	}
 	return ""
+}
+
+func (x *WorkerStart) GetMemoryBytes() int64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *WorkerStart) GetCpus() int32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
 }
 
 // SessionEpoch: a leader of this epoch is there. The worker answers with a WorkerReport; whatever of a lower epoch was queued
@@ -983,7 +999,7 @@ const file_thalweg_v1_worker_proto_rawDesc = "" +
 	" \x01(\v2\x15.thalweg.v1.HeartbeatH\x00R\theartbeat\x125\n" +
 	"\bposition\x18\v \x01(\v2\x17.thalweg.v1.JobPositionH\x00R\bposition\x121\n" +
 	"\bshutdown\x18\f \x01(\v2\x13.thalweg.v1.ReleaseH\x00R\bshutdownB\t\n" +
-	"\amessage\"\xa5\x04\n" +
+	"\amessage\"\xdc\x04\n" +
 	"\vWorkerStart\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\tR\x03job\x12 \n" +
@@ -996,7 +1012,9 @@ const file_thalweg_v1_worker_proto_rawDesc = "" +
 	"\x14heartbeat_timeout_ms\x18\t \x01(\x03R\x12heartbeatTimeoutMs\x122\n" +
 	"\x15leaderless_timeout_ms\x18\n" +
 	" \x01(\x03R\x13leaderlessTimeoutMs\x12/\n" +
-	"\x13temporary_directory\x18\v \x01(\tR\x12temporaryDirectory\x1a@\n" +
+	"\x13temporary_directory\x18\v \x01(\tR\x12temporaryDirectory\x12!\n" +
+	"\fmemory_bytes\x18\f \x01(\x03R\vmemoryBytes\x12\x12\n" +
+	"\x04cpus\x18\r \x01(\x05R\x04cpus\x1a@\n" +
 	"\x12ConfigurationEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"(\n" +
