@@ -39,6 +39,7 @@ func (w *worker) take(m *thalwegv1.ToWorker) error {
 	case *thalwegv1.ToWorker_Position:
 		w.host.Position(c.Position)
 	case *thalwegv1.ToWorker_Deploy:
+		w.memory.deployed(c.Deploy)
 		w.host.Deploy(c.Deploy)
 	case *thalwegv1.ToWorker_Cancel:
 		w.host.Cancel(job.GenerationOf(c.Cancel.Upto))

@@ -1,6 +1,6 @@
 // Package worker is a worker process's session with its taskmanager: it turns the taskmanager's messages into commands of a
-// stream.Host and the host's reports into messages, refuses whatever a deposed leader has sent, and ends the process when the
-// taskmanager is gone. It is linked into the user's binary, so it knows neither ZooKeeper nor the jobmanager, and it never runs
+// stream.Host and the host's reports into messages, refuses whatever a deposed leader has sent, keeps the process within its share of
+// processors and memory, and ends it when the taskmanager is gone. It is linked into the user's binary, so it knows neither ZooKeeper nor the jobmanager, and it never runs
 // an operator itself.
 //
 // The process inherits two sockets: descriptor 3 carries frames (ToWorker, FromWorker), descriptor 4 the data connections that
@@ -55,6 +55,7 @@ type worker struct {
 	files    *storage.Registry
 	log      *slog.Logger
 	start    *thalwegv1.WorkerStart
+	memory   *watch
 	epoch    uint64 // highest seen: what comes from a lower one is refused
 	heard    time.Time
 	ticked   time.Time
@@ -112,6 +113,7 @@ func start(g *stream.Graph) (*worker, error) {
 	if err := os.Chdir(s.TemporaryDirectory); err != nil {
 		return nil, w.refuse(err)
 	}
+	w.memory = newWatch(s, g.Job)
 	incarnation := job.RandomHex()
 	dir, err := os.Getwd()
 	if err != nil {
@@ -192,6 +194,9 @@ func (w *worker) serve() error {
 	go w.read()
 	go w.write()
 	go w.accept()
+	stop := make(chan struct{})
+	defer close(stop)
+	go w.memory.run(stop)
 	interval := time.Duration(w.start.HeartbeatIntervalMs) * time.Millisecond
 	tick := time.NewTicker(max(interval/6, 10*time.Millisecond))
 	defer tick.Stop()
@@ -207,7 +212,7 @@ func (w *worker) serve() error {
 				return err
 			}
 		case <-counters.C:
-			w.send(&thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Counters{Counters: &thalwegv1.Counters{Tasks: w.host.Reports()}}})
+			w.send(&thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Counters{Counters: &thalwegv1.Counters{Tasks: w.host.Reports(), Memory: w.memory.usage()}}})
 		case now := <-tick.C:
 			// What has arrived goes first: this process may have been paused, and then silence says nothing.
 			if err := w.drain(); err != nil {

@@ -19,6 +19,10 @@ const (
 	PassingDescriptor = 4
 )
 
+// ExitOverMemory is the exit status of a worker that ended because it was over its limit of memory. The last line of its standard error
+// says what used it.
+const ExitOverMemory = 78
+
 // MaxFrame bounds a control message, in bytes. The largest is a deploy: a graph, its arguments and a placement.
 const MaxFrame = 64 << 20
 
