@@ -19,16 +19,32 @@ type Slices[K comparable, A any] struct {
 	last   int64     // slice of lastT: records of one slice come together
 	lastT  *table[K] // nil: none
 	io     columns[K, A]
+	rec    recorder[K, A]
+	left   []*sliceTable[K] // tables that the snapshot being taken has not all of, in order
+}
+
+// sliceTable is a slice's table for a snapshot.
+type sliceTable[K comparable] struct {
+	t    *table[K]
+	over bool // the slice is dropped: the table goes when it is saved
 }
 
 // NewSlices declares slices under a name that is unique among the states of k. An A that cannot be encoded is an error that names the field.
 func NewSlices[K comparable, A any](k *Keyed[K], name string) (*Slices[K, A], error) {
+	x, err := newSlices[K, A](k, name)
+	if err != nil {
+		return nil, err
+	}
+	return x, k.add(x)
+}
+
+// newSlices makes slices that nobody knows yet.
+func newSlices[K comparable, A any](k *Keyed[K], name string) (*Slices[K, A], error) {
 	s, err := newStore[K, A](&k.c)
 	if err != nil {
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
-	x := &Slices[K, A]{k: k, name: name, s: s, tables: map[int64]*table[K]{}, io: columns[K, A]{keys: k.codec, vals: s.codec}}
-	return x, k.add(x)
+	return &Slices[K, A]{k: k, name: name, s: s, tables: map[int64]*table[K]{}, io: columns[K, A]{keys: k.codec, vals: s.codec}}, nil
 }
 
 // of is the table of a slice, made if there is none.
@@ -42,6 +58,7 @@ func (x *Slices[K, A]) of(slice int64) (*table[K], error) {
 		if t, err = newTable(x.s.l, x.s.space, &x.k.c); err != nil {
 			return nil, err
 		}
+		t.now = stampOf(x.k.interval)
 		x.tables[slice] = t
 		at, _ := slices.BinarySearch(x.order, slice)
 		x.order = slices.Insert(x.order, at, slice)
@@ -93,30 +110,63 @@ func (x *Slices[K, A]) UpdateRuns(slice int64, keys []K, hashes []uint64, f func
 func (x *Slices[K, A]) FireUpTo(slice int64, fn func(slice int64, key K, hash uint64, a *A) error) error {
 	for len(x.order) > 0 && x.order[0] <= slice {
 		first := x.order[0]
-		t := x.tables[first]
-		for g := x.k.c.From; g < x.k.c.To; g++ {
-			if err := t.each(g, func(slot unsafe.Pointer, hash uint64) error {
-				key := x.s.l.keyAt(x.s.space, slot, hash)
-				if !x.s.l.boxed {
-					return fn(first, key, hash, x.s.inline(slot))
-				}
-				a := x.s.load(slot)
-				return fn(first, key, hash, &a)
-			}); err != nil {
-				return err
-			}
+		if err := x.Each(first, fn); err != nil {
+			return err
 		}
 		x.drop(first)
 	}
 	return nil
 }
 
+// Each gives one slice in no order of keys. The pointer is valid inside fn only, where no other method of x may be called.
+func (x *Slices[K, A]) Each(slice int64, fn func(slice int64, key K, hash uint64, a *A) error) error {
+	t := x.tables[slice]
+	if t == nil {
+		return nil
+	}
+	return x.s.each(t, x.k.c.From, x.k.c.To, func(slot unsafe.Pointer, hash uint64, a *A) error {
+		return fn(slice, x.s.l.keyAt(x.s.space, slot, hash), hash, a)
+	})
+}
+
+// Get is a copy of the A of a slice and a key; false: there is none.
+func (x *Slices[K, A]) Get(slice int64, key K, hash uint64) (a A, ok bool) {
+	t := x.tables[slice]
+	if t == nil {
+		return a, false
+	}
+	slot := t.find(&key, hash)
+	if slot == nil {
+		return a, false
+	}
+	return x.s.load(slot), true
+}
+
+// DropUpTo drops all slices up to one.
+func (x *Slices[K, A]) DropUpTo(slice int64) {
+	for len(x.order) > 0 && x.order[0] <= slice {
+		x.drop(x.order[0])
+	}
+}
+
 func (x *Slices[K, A]) drop(first int64) {
-	x.tables[first].drop()
+	t := x.tables[first]
 	delete(x.tables, first)
 	x.order = slices.Delete(x.order, 0, 1)
 	x.lastT = nil
-	x.s.space.trim()
+	if x.k.removing() {
+		x.rec.log.add(removal[K]{interval: x.k.interval, space: first, dropped: true}, x.Len())
+	}
+	if t.save == nil {
+		t.drop()
+		x.s.space.trim()
+		return
+	}
+	for _, l := range x.left { // a snapshot wants it as it is
+		if l.t == t {
+			l.over = true
+		}
+	}
 }
 
 // First is the earliest slice that has an entry, if there is one.
@@ -125,6 +175,18 @@ func (x *Slices[K, A]) First() (int64, bool) {
 		return 0, false
 	}
 	return x.order[0], true
+}
+
+// After is the earliest slice behind one that has an entry, if there is one.
+func (x *Slices[K, A]) After(slice int64) (int64, bool) {
+	at, found := slices.BinarySearch(x.order, slice)
+	if found {
+		at++
+	}
+	if at == len(x.order) {
+		return 0, false
+	}
+	return x.order[at], true
 }
 
 // Len is the number of entries in all slices.
@@ -142,18 +204,72 @@ func (x *Slices[K, A]) table() checkpoint.Table {
 	return checkpoint.Table{Name: x.name, Kind: checkpoint.Slices, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
 }
 
-func (x *Slices[K, A]) snapshot(w *checkpoint.FileWriter, table, group int) {
-	out := x.io.writer(w, table, checkpoint.Slices)
+func (x *Slices[K, A]) begin(s *saving, table int, after, upto int64) {
+	all := x.rec.begin(&x.io, &x.k.c, s, table, checkpoint.Slices, after, upto)
+	x.left = x.left[:0]
 	for _, slice := range x.order {
-		x.tables[slice].each(group, func(slot unsafe.Pointer, hash uint64) error {
-			out.add(slice, x.s.l.keyView(x.s.space, slot, hash), x.s.load(slot))
-			return nil
+		t := x.tables[slice]
+		x.left = append(x.left, &sliceTable[K]{t: t})
+		t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
+			x.rec.rows.add(group, slice, x.s.l.keyAt(x.s.space, slot, hash), x.s.load(slot))
 		})
 	}
-	out.flush()
+}
+
+func (x *Slices[K, A]) sweep(budget int) int {
+	budget = x.rec.step(budget)
+	for budget > 0 && len(x.left) > 0 {
+		if budget = x.left[0].t.sweep(budget); budget > 0 {
+			x.saved(x.left[0])
+			x.left = x.left[1:]
+		}
+	}
+	return budget
+}
+
+// saved frees a table that only the snapshot wanted.
+func (x *Slices[K, A]) saved(l *sliceTable[K]) {
+	if l.over {
+		l.t.drop()
+		x.s.space.trim()
+	}
+}
+
+func (x *Slices[K, A]) end() { x.rec.end() }
+
+func (x *Slices[K, A]) abort() {
+	x.rec.abort()
+	for _, l := range x.left {
+		l.t.forget()
+		x.saved(l)
+	}
+	x.left = nil
+}
+
+func (x *Slices[K, A]) trim(interval int64) { x.rec.log.trim(interval) }
+
+func (x *Slices[K, A]) restamp() {
+	for _, t := range x.tables {
+		t.restamp()
+	}
 }
 
 func (x *Slices[K, A]) restore(group int, c checkpoint.Chunk) error {
+	switch c.Op {
+	case checkpoint.Clear:
+		for _, t := range x.tables {
+			t.empty(group)
+		}
+		return nil
+	case checkpoint.Drop:
+		dropped, err := spacesOf(c)
+		for _, slice := range dropped {
+			if t := x.tables[slice]; t != nil {
+				t.empty(group)
+			}
+		}
+		return err
+	}
 	return x.io.each(x.k, group, c, func(slice int64, key *K, hash uint64, a *A) error {
 		if c.Op == checkpoint.Delete {
 			if t := x.tables[slice]; t != nil {
