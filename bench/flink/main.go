@@ -67,7 +67,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.settings.Backend, "backend", o.settings.Backend, "where state is: hashmap or rocksdb")
 	f.Int64Var(&o.job.Events, "events", 0, "how many events there are in all; 0: measure for -seconds")
 	f.Int64Var(&o.job.Seed, "seed", 42, "of the generator")
-	f.Int64Var(&o.job.Rate, "rate", 100_000, "events per second of event time")
+	f.Int64Var(&o.job.Rate, "rate", 10_000, "events per second of event time")
 	f.Int64Var(&o.job.Keys, "keys", 1<<20, "of the keyed count")
 	f.BoolVar(&o.job.Exchange, "exchange", false, "let the keyed count be on another TaskManager than its source")
 	f.IntVar(&o.job.Parallelism, "parallelism", 1, "subtasks of every operator, and slots")

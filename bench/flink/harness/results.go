@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Result is what a job that kept its results has left when it has ended: the rows that were added and not taken away again, sorted.
@@ -44,13 +45,16 @@ func fold(file string, left map[string]int) error {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		row := lines.Text()[1:]
-		switch lines.Text()[0] {
-		case '+':
-			left[row]++
-		case '-':
-			left[row]--
+		row, added := strings.CutPrefix(lines.Text(), "+")
+		n := 1
+		if !added {
+			var removed bool
+			if row, removed = strings.CutPrefix(row, "-"); !removed {
+				return fmt.Errorf("flink: %s: line %q is neither +row nor -row", file, row)
+			}
+			n = -1
 		}
+		left[row] += n
 		if left[row] == 0 {
 			delete(left, row)
 		}

@@ -1,14 +1,6 @@
 package thalweg;
 
-import java.io.BufferedWriter;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.List;
 import java.util.Set;
-import org.apache.flink.api.connector.sink2.Sink;
-import org.apache.flink.api.connector.sink2.SinkWriter;
-import org.apache.flink.api.connector.sink2.WriterInitContext;
 import org.apache.flink.configuration.ConfigOption;
 import org.apache.flink.configuration.ConfigOptions;
 import org.apache.flink.table.connector.ChangelogMode;
@@ -17,7 +9,6 @@ import org.apache.flink.table.connector.sink.SinkV2Provider;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.factories.DynamicTableSinkFactory;
 import org.apache.flink.table.factories.FactoryUtil;
-import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.types.RowKind;
 
 /**
@@ -46,10 +37,15 @@ public final class Changes implements DynamicTableSinkFactory {
     public DynamicTableSink createDynamicTableSink(Context context) {
         FactoryUtil.TableFactoryHelper helper = FactoryUtil.createTableFactoryHelper(this, context);
         helper.validate();
-        return new TableSink(new Folder(helper.getOptions().get(FOLDER), context.getPhysicalRowDataType().getLogicalType().getChildren()));
+        Line line = new Line(context.getPhysicalRowDataType().getLogicalType().getChildren());
+        return new TableSink(new Lines<>(helper.getOptions().get(FOLDER), row -> sign(row.getRowKind()) + line.of(row)));
     }
 
-    private record TableSink(Folder folder) implements DynamicTableSink {
+    private static String sign(RowKind kind) {
+        return kind == RowKind.INSERT || kind == RowKind.UPDATE_AFTER ? "+" : "-";
+    }
+
+    private record TableSink(Lines<RowData> lines) implements DynamicTableSink {
         @Override
         public ChangelogMode getChangelogMode(ChangelogMode requested) {
             return ChangelogMode.all();
@@ -57,7 +53,7 @@ public final class Changes implements DynamicTableSinkFactory {
 
         @Override
         public SinkRuntimeProvider getSinkRuntimeProvider(Context context) {
-            return SinkV2Provider.of(folder);
+            return SinkV2Provider.of(lines);
         }
 
         @Override
@@ -68,39 +64,6 @@ public final class Changes implements DynamicTableSinkFactory {
         @Override
         public String asSummaryString() {
             return "changes";
-        }
-    }
-
-    private record Folder(String path, List<LogicalType> columns) implements Sink<RowData> {
-        @Override
-        public SinkWriter<RowData> createWriter(WriterInitContext context) throws IOException {
-            return new Writer(Path.of(path, Integer.toString(context.getTaskInfo().getIndexOfThisSubtask())), new Line(columns));
-        }
-    }
-
-    private static final class Writer implements SinkWriter<RowData> {
-        private final BufferedWriter file;
-        private final Line line;
-
-        Writer(Path path, Line line) throws IOException {
-            file = Files.newBufferedWriter(path);
-            this.line = line;
-        }
-
-        @Override
-        public void write(RowData row, Context context) throws IOException {
-            boolean adds = row.getRowKind() == RowKind.INSERT || row.getRowKind() == RowKind.UPDATE_AFTER;
-            file.append(adds ? '+' : '-').append(line.of(row)).append('\n');
-        }
-
-        @Override
-        public void flush(boolean endOfInput) throws IOException {
-            file.flush();
-        }
-
-        @Override
-        public void close() throws IOException {
-            file.close();
         }
     }
 }

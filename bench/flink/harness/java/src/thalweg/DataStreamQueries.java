@@ -1,10 +1,14 @@
 package thalweg;
 
+import java.math.BigDecimal;
+import java.util.StringJoiner;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple;
 import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.DataStreamUtils;
@@ -12,6 +16,7 @@ import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
+import org.apache.flink.table.data.RowData;
 import org.apache.flink.util.Collector;
 
 /** The jobs that are written in the DataStream API. */
@@ -21,8 +26,32 @@ final class DataStreamQueries {
     static void build(StreamExecutionEnvironment environment, Options options) {
         switch (options.query()) {
             case "keyedcount" -> keyedCount(environment, options);
+            case "source" -> environment
+                    .fromSource(Jobs.source(new NexmarkRows(NexmarkConfig.of(options), TypeInformation.of(RowData.class)), options), WatermarkStrategy.noWatermarks(), "events")
+                    .sinkTo(new DiscardingSink<>());
+            case "source-events" -> events(environment, options).sinkTo(new DiscardingSink<>());
+            case "q1" -> end(NexmarkStreams.q1(events(environment, options)), options, bid -> bid.auction + "|" + bid.bidder + "|" + BigDecimal.valueOf(bid.price, 3) + "|" + bid.dateTime + "|" + bid.extra);
+            case "q2" -> end(NexmarkStreams.q2(events(environment, options)), options, DataStreamQueries::columns);
+            case "q5" -> end(NexmarkStreams.q5(events(environment, options)), options, DataStreamQueries::columns);
+            case "q8" -> end(NexmarkStreams.q8(events(environment, options)), options, DataStreamQueries::columns);
             default -> throw new IllegalArgumentException("there is no query " + options.query() + " in the DataStream API");
         }
+    }
+
+    private static DataStream<Model.Event> events(StreamExecutionEnvironment environment, Options options) {
+        return environment.fromSource(Jobs.source(new NexmarkEvents(NexmarkConfig.of(options)), options), NexmarkStreams.watermarks(), "events");
+    }
+
+    private static <T> void end(DataStream<T> result, Options options, Lines.Text<T> text) {
+        result.sinkTo(options.keepsResults() ? new Lines<>(options.results(), value -> "+" + text.of(value)) : new DiscardingSink<>());
+    }
+
+    private static String columns(Tuple row) {
+        StringJoiner line = new StringJoiner("|");
+        for (int i = 0; i < row.getArity(); i++) {
+            line.add(row.getField(i).toString());
+        }
+        return line.toString();
     }
 
     /**

@@ -1,5 +1,6 @@
 package thalweg;
 
+import java.io.Serializable;
 import java.util.List;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.DecimalType;
@@ -7,7 +8,7 @@ import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.LogicalTypeRoot;
 
 /** A row as text: its columns with {@code |} between them, times as milliseconds since 1970, a column without a value as nothing. */
-final class Line {
+final class Line implements Serializable {
     private final List<LogicalType> columns;
 
     Line(List<LogicalType> columns) {
