@@ -53,26 +53,28 @@ func (g *Generator) auction(a *Auction) {
 	a.Extra = g.extra(g.draw(5), uint64(8+len(a.ItemName)+len(a.Description)+40), 500)
 }
 
+// bid makes both of what it chooses between, the hot and the other, because a mispredicted jump would cost more: they are even chances.
 func (g *Generator) bid(b *Bid) {
 	d0, d1, d3 := g.draw(0), g.draw(1), g.draw(3)
 	last := g.lastAuction()
-	auction := last / hotGroup * hotGroup
-	if lo(d0, 2) == 0 {
-		oldest := max(last, inFlight) - inFlight
-		auction = oldest + hi(d0, last-oldest+1+lead)
+	oldest := max(last, inFlight) - inFlight
+	auction, hotAuction := oldest+hi(d0, last-oldest+1+lead), last/hotGroup*hotGroup
+	if lo(d0, 2) > 0 {
+		auction = hotAuction
 	}
 	b.Auction = int64(auction) + firstID
-	bidder := g.hotPerson() + 1
-	if lo(d1, 4) == 0 {
-		bidder = g.somePerson(d1)
+	bidder, hotBidder := g.somePerson(d1), g.hotPerson()+1
+	if lo(d1, 4) > 0 {
+		bidder = hotBidder
 	}
 	b.Bidder = int64(bidder) + 2*firstID // the original adds the first id twice
 	b.Price = price(g.draw(2) >> 32)
-	came := hotChannels + hi(d3, coldOnes)
+	came, hotCame := hotChannels+hi(d3, coldOnes), hi(d3, hotChannels)
 	if lo(d3, 2) > 0 {
-		came = hi(d3, hotChannels)
+		came = hotCame
 	}
-	b.Channel, b.URL = g.places[came].channel, g.places[came].url
+	by := &g.places[came]
+	b.Channel, b.URL = by.channel, by.url
 	b.DateTime = g.time
 	b.Extra = g.extra(g.draw(4), 32, 100)
 }
