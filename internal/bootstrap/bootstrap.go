@@ -173,7 +173,8 @@ func TaskManager(ctx context.Context, c *config.Config) error {
 	defer services.Close()
 	t, err := taskmanager.New(taskmanager.Config{
 		ID: config.TaskManagerID.Get(c), Host: config.TaskManagerHost.Get(c), BindHost: cmp.Or(config.TaskManagerBindHost.Get(c), config.TaskManagerHost.Get(c)),
-		DataPort: config.TaskManagerDataPort.Get(c), Slots: config.TaskManagerSlots.Get(c), TempDir: config.TemporaryDir.Get(c), LogDir: config.LogDir.Get(c),
+		DataPort: config.TaskManagerDataPort.Get(c), Slots: config.TaskManagerSlots.Get(c),
+		CPUs: config.TaskManagerCPUs.Get(c), Memory: int64(config.TaskManagerMemory.Get(c)), TempDir: config.TemporaryDir.Get(c), LogDir: config.LogDir.Get(c),
 		HeartbeatInterval: config.HeartbeatInterval.Get(c), HeartbeatTimeout: config.HeartbeatTimeout.Get(c),
 		LeaderlessTimeout: config.LeaderlessTimeout.Get(c), UnreachableTimeout: config.UnreachableLeaderTimeout.Get(c),
 		CancelTimeout: config.CancellationTimeout.Get(c), WorkerStartTimeout: config.WorkerStartTimeout.Get(c),

@@ -96,6 +96,18 @@ var (
 		Key: "taskmanager.numberOfTaskSlots", Default: 1, Check: between(1, 4096),
 		Doc: "Slots of a taskmanager: how many subtasks of each vertex it runs at most.",
 	})
+	TaskManagerMemory = define(processes, sizes, spec[Size]{
+		Key: "taskmanager.memory.process.size", Shown: "nine tenths of what the machine or its container has",
+		Check: zeroOrAtLeast[Size](128<<20, "128 mb"),
+		Doc: "Memory of a taskmanager and its workers together. 128 mb of it, at most an eighth, are the taskmanager's; a " +
+			"job's worker may use as much of the rest as it has of the slots. A worker that uses more fails its job, and " +
+			"no other. 0 is the default.",
+	})
+	TaskManagerCPUs = define(processes, counts, spec[int]{
+		Key: "taskmanager.cpu.cores", Shown: "what the machine or its container has", Check: between(0, 1<<16),
+		Doc: "Processors of a taskmanager. A job's worker runs on as many of them as it has of the slots, rounded up. 0 is " +
+			"the default.",
+	})
 	TaskManagerHost = define(processes, texts, spec[string]{
 		Key: "taskmanager.host", Default: "localhost", Check: notEmpty,
 		Doc: "Name or address at which other taskmanagers reach this one.",
@@ -315,6 +327,10 @@ func positive[T ~int | ~int64](n T) error { return require(n > 0, "is not more t
 
 func between(low, high int) func(int) error {
 	return func(n int) error { return require(n >= low && n <= high, "is not between %d and %d", low, high) }
+}
+
+func zeroOrAtLeast[T ~int | ~int64](low T, shown string) func(T) error {
+	return func(n T) error { return require(n == 0 || n >= low, "is less than %s", shown) }
 }
 
 // orUnlimited is at least low, and fits where counts are 32 bits wide.

@@ -29,3 +29,18 @@ func TestSlots(t *testing.T) {
 		}
 	}
 }
+
+func TestShare(t *testing.T) {
+	for _, c := range []struct {
+		whole     int64
+		slots, of int
+		want      int64
+	}{
+		{100, 1, 4, 25}, {100, 4, 4, 100}, {100, 5, 4, 100}, {100, 0, 4, 0}, {100, 1, 0, 100}, {10, 2, 3, 6},
+		{1 << 62, 3, 4, 3 << 60}, // no overflow on the way
+	} {
+		if got := Share(c.whole, c.slots, c.of); got != c.want {
+			t.Errorf("%d of %d slots of %d: %d, want %d", c.slots, c.of, c.whole, got, c.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package taskmanager
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -44,7 +45,9 @@ type process struct {
 	mu struct {
 		sync.Mutex
 		cmd    *exec.Cmd
-		killed string // why
+		killed string                  // why
+		group  *group                  // nil: none
+		memory *thalwegv1.WorkerMemory // as the worker has said last; nil: not yet
 	}
 }
 
@@ -140,6 +143,7 @@ func (p *process) serve(d *thalwegv1.Deploy) error {
 		return fmt.Errorf("start the job's binary: %w", err)
 	}
 	p.t.log.Info("worker started", "job", p.job, "pid", cmd.Process.Pid)
+	defer p.hold(cmd.Process.Pid, p.t.limitOf(d))() // before the session: nothing but the start of the binary has happened yet
 	reason := make(chan error, 1)
 	go func() { reason <- p.session(control, d) }()
 	waited := cmd.Wait()
@@ -149,7 +153,57 @@ func (p *process) serve(d *thalwegv1.Deploy) error {
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what the worker started and left behind
 	control.Close()
 	said := <-reason
+	if err := p.overMemory(); err != nil {
+		return err
+	}
 	return exitCause(waited, said, tail.String())
+}
+
+// hold puts the worker into a control group with a limit of memory, where there are any, and returns what removes it.
+func (p *process) hold(pid int, limit int64) (release func()) {
+	if p.t.cgroups == nil || limit == 0 {
+		return func() {}
+	}
+	g, err := p.t.cgroups.worker(p.job, limit+limit/grace)
+	if err == nil {
+		if err = g.add(pid); err != nil {
+			g.close()
+		}
+	}
+	if err != nil {
+		p.t.log.Warn("no control group for a worker, which limits itself only", "job", p.job, "error", err)
+		return func() {}
+	}
+	p.mu.Lock()
+	p.mu.group = g
+	p.mu.Unlock()
+	return func() {
+		p.mu.Lock()
+		p.mu.group = nil
+		p.mu.Unlock()
+		g.close()
+	}
+}
+
+// limit follows the worker's slots.
+func (p *process) limit(limit int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.mu.group; g != nil && limit > 0 {
+		if err := g.limit(limit + limit/grace); err != nil {
+			p.t.log.Warn("the limit of a worker's control group cannot be set", "job", p.job, "error", err)
+		}
+	}
+}
+
+// overMemory is the cause of the end if the kernel has ended the worker for its memory.
+func (p *process) overMemory() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.group == nil || !p.mu.group.killed() {
+		return nil
+	}
+	return killedByKernel(p.mu.group.max, p.mu.memory)
 }
 
 // session speaks with a worker that has started, until its end of the socket is closed.
@@ -160,6 +214,7 @@ func (p *process) session(control *net.UnixConn, d *thalwegv1.Deploy) error {
 		Fingerprint: d.Stored.Graph.Fingerprint, Configuration: conf, Slots: int32(p.t.c.Slots),
 		HeartbeatIntervalMs: p.t.c.HeartbeatInterval.Milliseconds(), HeartbeatTimeoutMs: p.t.c.HeartbeatTimeout.Milliseconds(),
 		LeaderlessTimeoutMs: p.t.c.LeaderlessTimeout.Milliseconds(), TemporaryDirectory: ".",
+		MemoryBytes: p.t.resources.memory, Cpus: int32(p.t.resources.cpus),
 	}}}); err != nil {
 		return nil // it ended at once: its wait status says why
 	}
@@ -191,6 +246,11 @@ func (p *process) session(control *net.UnixConn, d *thalwegv1.Deploy) error {
 		}
 		if f := m.GetFailed(); f != nil {
 			return fmt.Errorf("%s", f.Error)
+		}
+		if memory := m.GetCounters().GetMemory(); memory != nil {
+			p.mu.Lock()
+			p.mu.memory = memory
+			p.mu.Unlock()
 		}
 		p.t.events.Push(core.FromWorker{Job: p.job, Message: m})
 	}
@@ -260,10 +320,19 @@ func exitCause(waited, said error, stderr string) error {
 	if said != nil {
 		return said
 	}
+	var exit *exec.ExitError
+	if errors.As(waited, &exit) && exit.ExitCode() == wire.ExitOverMemory {
+		return errors.New(lastLine(stderr))
+	}
 	if words := lastWords(stderr); words != "" {
 		return fmt.Errorf("the worker ended (%s): %s", status, words)
 	}
 	return fmt.Errorf("the worker ended (%s)", status)
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
 // lastWords finds the panic or fatal error in the end of a worker's standard error, else its last lines.

@@ -20,6 +20,7 @@ import (
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/progress"
 	"github.com/thalweg-io/thalweg/internal/queue"
 	"github.com/thalweg-io/thalweg/internal/storage"
 	"github.com/thalweg-io/thalweg/internal/taskmanager/core"
@@ -32,6 +33,8 @@ type Config struct {
 	BindHost    string
 	DataPort    int // 0: any free one
 	Slots       int
+	CPUs        int    // of all workers together; 0: what the machine or its container has
+	Memory      int64  // bytes, of all workers and this process together; 0: nine tenths of what the machine or its container has
 	TempDir     string // io.tmp.dirs
 	LogDir      string // where the workers' output goes; empty: below TempDir
 	Environment []string
@@ -52,7 +55,9 @@ type Config struct {
 type TaskManager struct {
 	c           Config
 	incarnation string
-	dir         string // of this process; removed at the end
+	resources   resources
+	cgroups     *cgroups // nil: workers limit themselves only
+	dir         string   // of this process; removed at the end
 	lock        *os.File
 	started     time.Time
 	core        *core.Core
@@ -70,8 +75,12 @@ func New(c Config) (*TaskManager, error) {
 	if c.Slots < 1 {
 		return nil, fmt.Errorf("taskmanager.numberOfTaskSlots: %d: a taskmanager needs at least 1 slot", c.Slots)
 	}
+	resources, err := resourcesOf(c)
+	if err != nil {
+		return nil, err
+	}
 	t := &TaskManager{
-		c: c, incarnation: job.RandomHex(), started: time.Now(), events: queue.New[core.Event](),
+		c: c, resources: resources, incarnation: job.RandomHex(), started: time.Now(), events: queue.New[core.Event](),
 		workers: map[string]*process{}, log: c.Log,
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.BindHost, fmt.Sprint(c.DataPort)))
@@ -109,13 +118,21 @@ func (t *TaskManager) DataAddress() string { return t.data.listener.Addr().Strin
 func (t *TaskManager) now() time.Duration { return time.Since(t.started) }
 
 // Run serves until ctx ends, then says goodbye, ends the workers and removes what the process kept on disk.
-func (t *TaskManager) Run(ctx context.Context) error {
+func (t *TaskManager) Run(ctx context.Context) (err error) {
 	defer t.remove()
 	defer t.data.close()
 	go t.data.serve()
 	tick := time.NewTicker(t.core.TickInterval())
 	defer tick.Stop()
-	t.log.Info("taskmanager started", "incarnation", t.incarnation, "slots", t.c.Slots, "data", t.DataAddress())
+	enforced := "by the workers themselves"
+	if t.cgroups, err = openCgroups(t.incarnation); err == nil {
+		enforced = "by control groups in " + t.cgroups.dir
+		defer t.cgroups.close(os.Getpid())
+	} else {
+		t.log.Debug("no control groups for the workers", "cause", err)
+	}
+	t.log.Info("taskmanager started", "incarnation", t.incarnation, "slots", t.c.Slots, "data", t.DataAddress(), "cpus", t.resources.cpus,
+		"memory", progress.Bytes(t.resources.memory), "enforced", enforced)
 	leaders := t.c.Leaders
 	for {
 		select {
@@ -177,6 +194,9 @@ func (t *TaskManager) carryOut(e core.Effect) {
 		go p.run(e.Deploy)
 	case core.ToWorker:
 		if p := t.workers[e.Job]; p != nil {
+			if d := e.Message.GetDeploy(); d != nil {
+				p.limit(t.limitOf(d))
+			}
 			p.out.Push(e.Message)
 		}
 	case core.KillWorker:

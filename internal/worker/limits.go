@@ -1,13 +1,10 @@
 package worker
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/progress"
 )
 
@@ -23,7 +20,7 @@ type share struct {
 func shareOf(s *thalwegv1.WorkerStart, slots int) share {
 	of := max(int(s.Slots), 1)
 	slots = min(max(slots, 1), of)
-	sh := share{slots: slots, of: of, memory: int64(float64(s.MemoryBytes) * float64(slots) / float64(of))}
+	sh := share{slots: slots, of: of, memory: job.Share(s.MemoryBytes, slots, of)}
 	if s.Cpus > 0 {
 		sh.cpus = (int(s.Cpus)*slots + of - 1) / of
 	}
@@ -98,20 +95,7 @@ func (l *limiter) done() { l.reclaiming, l.reclaimed = false, true }
 
 // overMemory is the last that a worker says: who, how much of what, what used it, and what helps.
 func overMemory(id, name, taskmanager string, s share, m *thalwegv1.WorkerMemory) error {
-	b := progress.Bytes
-	state := int64(0)
-	var operators []string
-	for _, o := range slices.SortedFunc(maps.Keys(m.State), func(x, y string) int {
-		return cmp.Or(cmp.Compare(m.State[y], m.State[x]), cmp.Compare(x, y)) // the largest first
-	}) {
-		state += m.State[o]
-		operators = append(operators, o+" "+b(m.State[o]))
-	}
-	use := "no keyed state"
-	if len(operators) > 0 {
-		use = fmt.Sprintf("keyed state %s (%s)", b(state), strings.Join(operators, ", "))
-	}
 	return fmt.Errorf("job %s (%s): its worker on taskmanager %s is over its memory: %s resident (RSS), the limit is %s, the share of %d of %d slots: "+
-		"%s, Go heap %s, other %s: raise taskmanager.memory.process.size, give the job more slots by a higher parallelism, or let it keep less",
-		id, name, taskmanager, b(m.Resident), b(m.Limit), s.slots, s.of, use, b(m.Heap), b(max(0, m.Resident-m.OffHeap-m.Heap)))
+		"%s: raise taskmanager.memory.process.size, give the job more slots by a higher parallelism, or let it keep less",
+		id, name, taskmanager, progress.Bytes(m.Resident), progress.Bytes(m.Limit), s.slots, s.of, progress.Memory(m))
 }
