@@ -14,10 +14,10 @@ import (
 // entry of a slice is merged into back once, into front once, and put aside once; and a window costs one merge for each key that it has, which
 // is given anyway.
 //
-//	           block n-1             block n
-//	 | s0 | s1 | s2 | s3 | s4 || s5 | s6 | s7 |  .  .
-//	           '---- front ---''---- back ----'
-//	           '-------- window of 6 ---------'
+//	          block n-1             block n
+//	| s0 | s1 | s2 | s3 | s4 || s5 | s6 | s7 |  .  .
+//	          '---- front ---''---- back ----'
+//	          '-------- window of 6 ---------'
 //
 // Memory is the slices', at most as much again for what comes behind them, and two tables of the keys of one window. Only the slices are in a
 // checkpoint; the rest is made of them again.

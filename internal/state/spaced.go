@@ -1,0 +1,136 @@
+package state
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+)
+
+// spaced is one V per (space, key), all in one table: for spaces that have few keys, where Slices would have a table for each. In a checkpoint it is
+// the same.
+type spaced[K comparable, V any] struct {
+	k       *Keyed[K]
+	name    string
+	s       *store[timed[K], V]
+	t       *table[timed[K]]
+	io      columns[K, V]
+	rec     recorder[K, V]
+	closing func() // what else goes with it
+}
+
+func newSpaced[K comparable, V any](k *Keyed[K], name string) (*spaced[K, V], error) {
+	s, err := newStore[timed[K], V](&k.c)
+	if err != nil {
+		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
+	}
+	x := &spaced[K, V]{k: k, name: name, s: s, io: columns[K, V]{keys: k.codec, vals: s.codec}, closing: func() {}}
+	if x.t, err = newTable(s.l, s.space, &k.c); err != nil {
+		s.space.close()
+		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
+	}
+	x.t.now = stampOf(k.interval)
+	return x, k.add(x)
+}
+
+// spread is the hash of a key in one of many spaces: in the range of the key's group, and all over it.
+func spread[K comparable](k *Keyed[K], space int64, hash uint64) uint64 {
+	groups := uint64(k.c.MaxParallelism)
+	group := (hash >> 32) * groups >> 32
+	low, next := (group<<32+groups-1)/groups, ((group+1)<<32+groups-1)/groups
+	h := codec.Mix(hash ^ codec.Mix(uint64(space)))
+	return (low+(h>>32)*(next-low)>>32)<<32 | h&math.MaxUint32
+}
+
+// get is a copy of a value; false: there is none. Here and below hash is spread's.
+func (x *spaced[K, V]) get(space int64, key K, hash uint64) (v V, ok bool) {
+	slot := x.t.find(&timed[K]{space, key}, hash)
+	if slot == nil {
+		return v, false
+	}
+	return x.s.load(slot), true
+}
+
+func (x *spaced[K, V]) update(space int64, key K, hash uint64, f func(v *V, fresh bool)) error {
+	return x.s.update(x.t, &timed[K]{space, key}, hash, f)
+}
+
+func (x *spaced[K, V]) remove(space int64, key K, hash uint64) {
+	if stamp, ok := x.t.remove(&timed[K]{space, key}, hash); ok && stamp != x.t.now && x.k.removing() {
+		x.rec.log.add(removal[K]{interval: x.k.interval, space: space, group: x.k.ownGroup(hash), key: key}, x.t.count)
+	}
+}
+
+// named finds a slot with this hash that is the right one.
+func (t *table[K]) named(hash uint64, right func(slot unsafe.Pointer) bool) unsafe.Pointer {
+	p := t.dir[t.index(hash)]
+	base := t.space.at(uint64(p.line) * lineSize)
+	for i := t.l.home(hash, p.slots); ; {
+		slot := t.slot(base, i)
+		w := *word(slot)
+		if w == 0 {
+			return nil
+		}
+		if w^wordOf(hash) <= stampMask && right(slot) {
+			return slot
+		}
+		if i++; i == p.slots {
+			i = 0
+		}
+	}
+}
+
+func (x *spaced[K, V]) ahead(*[ahead]uint64, []uint64) {} // which space is not known yet
+
+func (x *spaced[K, V]) table() checkpoint.Table {
+	return checkpoint.Table{Name: x.name, Kind: checkpoint.Slices, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
+}
+
+func (x *spaced[K, V]) begin(s *saving, table int, after, upto int64) {
+	all := x.rec.begin(&x.io, &x.k.c, s, table, checkpoint.Slices, after, upto)
+	x.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
+		name := x.s.l.keyAt(x.s.space, slot, hash)
+		x.rec.rows.add(group, name.At, name.Key, x.s.load(slot))
+	})
+}
+
+func (x *spaced[K, V]) sweep(budget int) int {
+	if budget = x.rec.step(budget); budget > 0 {
+		budget = x.t.sweep(budget)
+	}
+	return budget
+}
+
+func (x *spaced[K, V]) end() { x.rec.end() }
+
+func (x *spaced[K, V]) abort() {
+	x.rec.abort()
+	x.t.forget()
+}
+
+func (x *spaced[K, V]) trim(interval int64) { x.rec.log.trim(interval) }
+func (x *spaced[K, V]) restamp()            { x.t.restamp() }
+
+func (x *spaced[K, V]) restore(group int, c checkpoint.Chunk) error {
+	if c.Op == checkpoint.Clear {
+		x.t.empty(group)
+		return nil
+	}
+	return x.io.each(x.k, group, c, func(space int64, key *K, hash uint64, v *V) error {
+		name, h := timed[K]{space, *key}, spread(x.k, space, hash)
+		if c.Op == checkpoint.Delete {
+			x.t.remove(&name, h)
+			return nil
+		}
+		return x.s.update(x.t, &name, h, func(p *V, _ bool) { *p = *v })
+	})
+}
+
+func (x *spaced[K, V]) bytes() int64 { return x.s.space.bytes() }
+
+func (x *spaced[K, V]) close() {
+	x.s.space.close()
+	x.closing()
+}
