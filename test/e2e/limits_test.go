@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/client"
+	"github.com/thalweg-io/thalweg/test/cluster"
+)
+
+// TestJobsOverTheirMemory runs three jobs on one taskmanager of three slots. Two keep more than their share: one fails, the other restarts as
+// often as its strategy lets it. The third one and the taskmanager notice nothing.
+func TestJobsOverTheirMemory(t *testing.T) {
+	hoarder := filepath.Join(t.TempDir(), "hoarder")
+	build := exec.Command("go", "build", "-trimpath", "-o", hoarder, "./hoarder")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	dir := t.TempDir()
+	c, err := cluster.New(dir, bin, map[string]string{
+		"high-availability.type":           "local",
+		"high-availability.local.dir":      filepath.Join(dir, "ha"),
+		"high-availability.storageDir":     filepath.Join(dir, "storage"),
+		"execution.checkpointing.dir":      filepath.Join(dir, "checkpoints"),
+		"execution.checkpointing.interval": "0 s",
+		"taskmanager.memory.process.size":  "512 mb",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		if t.Failed() {
+			c.Tail(os.Stderr, 40)
+		}
+	})
+	if _, err := c.JobManager("jobmanager"); err != nil {
+		t.Fatal(err)
+	}
+	tm, err := c.TaskManager("taskmanager", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Leader(within(t, time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	run := func(flags []string, args ...string) string {
+		t.Helper()
+		id, err := c.Run(within(t, time.Minute), append([]string{"-p", "1"}, flags...), hoarder, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+
+	neighbour := run(nil, "-keep", "nothing")
+	before, err := c.WaitRunning(within(t, time.Minute), neighbour, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	workers := tm.Children()
+	if len(workers) != 1 {
+		t.Fatalf("%d workers of one job", len(workers))
+	}
+
+	inState := run([]string{"-D", "restart-strategy.type=none"}, "-keep", "state", "-rate", "20000")
+	onHeap := run([]string{"-D", "restart-strategy.type=fixed-delay", "-D", "restart-strategy.fixed-delay.attempts=1", "-D", "restart-strategy.fixed-delay.delay=100 ms"},
+		"-keep", "heap", "-rate", "20000")
+	for _, j := range []struct {
+		id       string
+		restarts int32
+		lacks    []string
+		says     []string
+	}{
+		{inState, 0, nil, []string{"hoard "}},
+		{onHeap, 1, []string{"hoard "}, []string{"no keyed state", "Go heap 1"}},
+	} {
+		i, _ := c.WaitFor(within(t, 2*time.Minute), j.id, func(i *thalwegv1.JobInfo) bool { return client.Ended(i.Summary.Status) })
+		if i.GetSummary().GetStatus() != thalwegv1.JobStatus_JOB_STATUS_FAILED || i.Restarts != j.restarts {
+			t.Fatalf("%v after %d restarts, want FAILED after %d", i.GetSummary(), i.GetRestarts(), j.restarts)
+		}
+		if len(i.Exceptions) == 0 {
+			t.Fatal("no cause of the failure")
+		}
+		said := i.Exceptions[0].Message
+		for _, want := range append(j.says, "job "+j.id+" (hoarder)", "taskmanager taskmanager", "resident (RSS)", "the share of 1 of 3 slots", "149.3 MiB",
+			"taskmanager.memory.process.size") {
+			if !strings.Contains(said, want) {
+				t.Errorf("the cause lacks %q:\n%s", want, said)
+			}
+		}
+		if strings.Contains(strings.TrimSpace(said), "\n") {
+			t.Errorf("the cause is more than one line:\n%s", said)
+		}
+		t.Log(said)
+	}
+
+	after, err := c.WaitFor(within(t, time.Minute), neighbour, func(i *thalwegv1.JobInfo) bool { return i.RecordsWritten > before.RecordsWritten })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Restarts != 0 || after.Generation.N != before.Generation.N || len(after.Exceptions) != 0 || after.Summary.Status != thalwegv1.JobStatus_JOB_STATUS_RUNNING {
+		t.Errorf("the other job was touched: %v, %d restarts, %v", after.Summary, after.Restarts, after.Exceptions)
+	}
+	if now := tm.Children(); !slices.Equal(now, workers) || !tm.Alive() {
+		t.Errorf("workers %v, before %v; the taskmanager lives: %v", now, workers, tm.Alive())
+	}
+}
