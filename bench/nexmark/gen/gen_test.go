@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -167,3 +168,27 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("an event allocates %v times, want 0", got)
 	}
 }
+
+func TestSplitsMergeByTime(t *testing.T) {
+	c := Config{Seed: 1, Rate: 700, Splits: 3, Events: 1001}
+	var want []Event
+	for split := range c.Splits {
+		want = append(want, all(t, c, split, 0)...)
+	}
+	slices.SortStableFunc(want, func(a, b Event) int { return cmp.Compare(timeOf(a), timeOf(b)) })
+	merged, err := InTime(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Collect(merged); !slices.Equal(got, want) {
+		t.Errorf("merged, they are not the events of all splits sorted by time")
+	}
+	for range merged {
+		break // which must not go on
+	}
+	if _, err := InTime(Config{}); err == nil {
+		t.Error("no error for a configuration without a rate")
+	}
+}
+
+func timeOf(e Event) int64 { return e.Person.DateTime + e.Auction.DateTime + e.Bid.DateTime } // two are zero

@@ -125,7 +125,7 @@ func TestAnswers(t *testing.T) {
 		}, []string{"1|3|5|Apple|0", "1|3|5|Baidu|3", "1|3|5|Facebook|2", "1|3|5|Google|1", "1|3|5|channel-6|6", "1|3|5|channel-9|-8"}},
 		{"parts of the URL", "q22", []gen.Event{bid(1, 3, 5, 0)}, []string{"1|3|5|Apple|x|y|z"}},
 	} {
-		got, err := Answer(tc.query, tc.events)
+		got, err := Answer(tc.query, slices.Values(tc.events))
 		slices.Sort(tc.want)
 		if err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%s, %s: error %v, got\n%s\nwant\n%s", tc.query, tc.name, err, strings.Join(got, "\n"), strings.Join(tc.want, "\n"))
@@ -166,13 +166,9 @@ func came(channel, url string) gen.Event {
 
 // Every query has rows, of its columns, on the events it is for, and none without any.
 func TestQueriesAnswerGeneratedEvents(t *testing.T) {
-	var events []gen.Event
-	g, err := gen.New(gen.Config{Seed: 42, Rate: 100, Splits: 1, Events: 20_000}, 0, 0)
+	events, err := gen.InTime(gen.Config{Seed: 42, Rate: 100, Splits: 2, Events: 20_000})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for e := (gen.Event{}); g.Next(&e); {
-		events = append(events, e)
 	}
 	for _, q := range Queries {
 		t.Run(q.Name, func(t *testing.T) {
@@ -188,7 +184,7 @@ func TestQueriesAnswerGeneratedEvents(t *testing.T) {
 			if again, _ := Answer(q.Name, events); !slices.Equal(again, rows) {
 				t.Error("the answer is another one when asked again")
 			}
-			if none, err := Answer(q.Name, nil); err != nil || len(none) > 0 {
+			if none, err := Answer(q.Name, slices.Values([]gen.Event(nil))); err != nil || len(none) > 0 {
 				t.Errorf("no events: rows %q, error %v", none, err)
 			}
 		})

@@ -2,6 +2,7 @@ package naive
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/thalweg-io/thalweg/bench/nexmark/gen"
@@ -44,8 +45,8 @@ var Queries = []Query{
 // The bands of prices are low (below 10,000 cents), middle (below 1,000,000) and high.
 const statisticsColumns = "bids|bidsLow|bidsMiddle|bidsHigh|bidders|biddersLow|biddersMiddle|biddersHigh|auctions|auctionsLow|auctionsMiddle|auctionsHigh"
 
-// Answer gives the lines of a query's result on the events.
-func Answer(query string, events []gen.Event) ([]string, error) {
+// Answer gives the lines of a query's result on the events, in the order of their arrival.
+func Answer(query string, events iter.Seq[gen.Event]) ([]string, error) {
 	i := slices.IndexFunc(Queries, func(q Query) bool { return q.Name == query })
 	if i < 0 {
 		return nil, fmt.Errorf("nexmark: there is no query %q: they are q0 to q22", query)
@@ -74,9 +75,9 @@ type input struct {
 	bids     []gen.Bid
 }
 
-func newInput(events []gen.Event) *input {
+func newInput(events iter.Seq[gen.Event]) *input {
 	in := new(input)
-	for _, e := range events {
+	for e := range events {
 		switch e.Kind {
 		case gen.PersonKind:
 			in.people = append(in.people, e.Person)
