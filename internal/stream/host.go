@@ -273,7 +273,7 @@ func (g *generation) reportOf(id job.TaskID) *thalwegv1.TaskReport {
 	select {
 	case <-g.built:
 		if t := g.tasks[id]; t != nil {
-			r.Counters = t.counters.proto()
+			r.Counters = t.counters.proto(clock())
 		}
 	default:
 	}
@@ -346,6 +346,7 @@ func (h *Host) acknowledged(t *task, a *thalwegv1.Acknowledge) {
 	r := t.gen.mu.reports[t.id]
 	r.Acknowledged = max(r.Acknowledged, a.Checkpoint)
 	t.gen.mu.Unlock()
+	t.counters.acknowledged(a)
 	h.report.Acknowledge(a)
 }
 

@@ -115,6 +115,7 @@ func (c *sendChannel) records(encode func([]byte) ([]byte, error)) error {
 	if len(b)-8 > maxFrame {
 		return fmt.Errorf("a batch of %d bytes: at most %d can be sent", len(b), maxFrame)
 	}
+	c.out.task.counters.sent(len(b))
 	c.conn.write(endFrame(b))
 	return nil
 }

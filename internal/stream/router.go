@@ -188,6 +188,7 @@ func (r *router[T]) flush(force bool) error {
 
 // Watermark implements Input: it goes out behind what is buffered.
 func (r *router[T]) Watermark(at int64) error {
+	r.t.counters.outMark.set(at)
 	for i := range r.marks {
 		r.marks[i] = max(r.marks[i], at)
 	}

@@ -217,6 +217,8 @@ func (t *task) restoreEnded() error {
 func (t *task) loop() error {
 	t.low = NoTime
 	t.flushed = time.Now()
+	t.counters.meter.begin(clock())
+	defer func() { t.counters.meter.end(clock()) }()
 	for !t.over {
 		if err := t.readMail(); err != nil {
 			return err
@@ -330,6 +332,8 @@ func (t *task) flush(force bool) error {
 
 // waitForRoom blocks inside an operator until some channel has been given credit, or the task is cancelled.
 func (t *task) waitForRoom() error {
+	t.counters.meter.turn(backpressured, clock())
+	defer func() { t.counters.meter.turn(busy, clock()) }()
 	select {
 	case <-t.credit:
 		return nil
@@ -365,12 +369,18 @@ func (t *task) rest() error {
 		defer tm.Stop()
 		timer = tm.C
 	}
+	rests := waiting
+	if !t.room() {
+		rests = backpressured
+	}
+	t.counters.meter.turn(rests, clock())
 	select {
 	case <-t.wake:
 	case <-timer:
 	case <-t.ctx.Done():
 		return ErrCancelled
 	}
+	t.counters.meter.turn(busy, clock())
 	return t.expire()
 }
 
@@ -388,8 +398,9 @@ func (t *task) expire() error {
 func (t *task) element(i int, c *inChannel, e *element) error {
 	switch e.kind {
 	case records:
+		size := len(e.frame)
 		n, err := t.chain.Gates[c.gate].push(e)
-		t.counters.AddIn(n)
+		t.counters.received(n, size)
 		c.consumed()
 		c.idle, t.allIdle = false, false // whoever is next takes the records as a sign of life
 		return err
@@ -451,6 +462,7 @@ func (t *task) advance() error {
 	t.allIdle = false
 	if low > t.low {
 		t.low = low
+		t.counters.inMark.set(low)
 		return t.head.Watermark(low)
 	}
 	return nil
@@ -464,6 +476,7 @@ func (t *task) end() error {
 	if t.head != nil {
 		if t.low < MaxWatermark { // the channels may have brought it already
 			t.low = MaxWatermark
+			t.counters.inMark.set(MaxWatermark)
 			if err := t.head.Watermark(MaxWatermark); err != nil {
 				return err
 			}
