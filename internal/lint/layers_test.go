@@ -68,6 +68,7 @@ var rules = []rule{
 
 	// The events that every engine is given, and the interpreter that judges what it makes of them: they know none.
 	{"bench/nexmark/gen/...", nil},
+	{"bench/nexmark/gen/source", []string{"bench/nexmark/gen", "flow"}},
 	{"bench/nexmark/naive/...", []string{"bench/nexmark/gen"}},
 }
 
