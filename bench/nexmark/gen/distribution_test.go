@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"iter"
 	"math"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ func TestTheEventsAreDistributedAsTheOriginals(t *testing.T) {
 	var hotSellers, someCategory, someState float64
 	var hotAuctions, hotBidders, low, middle, high, q2, q14, q21, hotPlaces, extra float64
 	hotAuction, coldAuction, hotBidder, coldBidder := map[int64]float64{}, map[int64]float64{}, map[int64]float64{}, map[int64]float64{}
-	for _, e := range all(t, million, 0, 0) {
+	for e := range inTime(t, million) {
 		switch e.Kind {
 		case PersonKind:
 			people++
@@ -67,6 +68,15 @@ func TestTheEventsAreDistributedAsTheOriginals(t *testing.T) {
 	}
 }
 
+func inTime(t *testing.T, c Config) iter.Seq[Event] {
+	t.Helper()
+	events, err := InTime(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
 func count(hot, cold map[int64]float64, hots *float64, id int64, isHot bool) {
 	if isHot {
 		hot[id]++
@@ -102,7 +112,7 @@ func TestStringsHaveTheirLengths(t *testing.T) {
 		}
 		spans[what] = span{min(n.least, len(s)), max(n.most, len(s))}
 	}
-	for _, e := range all(t, million, 0, 0) {
+	for e := range inTime(t, million) {
 		switch e.Kind {
 		case PersonKind:
 			note("card", e.Person.CreditCard)
