@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,24 +78,58 @@ func (o options) throughAll(ctx context.Context, c *harness.Cluster) error {
 	return nil
 }
 
-// keepResult runs a job to its end and writes its result.
-func (o options) keepResult(ctx context.Context, c *harness.Cluster) error {
+// result runs a job to its end and gives its result in the form of package naive.
+func (o options) result(ctx context.Context, c *harness.Cluster) ([]string, error) {
 	job, err := c.Run(ctx, o.job)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := job.Wait(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	rows, err := job.Result()
+	if err != nil || o.job.Query != "q12" {
+		return rows, err
+	}
+	return sumPerBidder(rows)
+}
+
+// sumPerBidder brings q12's rows, bidder|bids|start|end, into the form that two runs can share: bidder|bids over all windows.
+func sumPerBidder(rows []string) ([]string, error) {
+	sums := map[string]int64{}
+	for _, row := range rows {
+		fields := strings.Split(row, "|")
+		if len(fields) != 4 {
+			return nil, fmt.Errorf("q12: row %q does not have the form bidder|bids|start|end", row)
+		}
+		bids, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("q12: row %q: %w", row, err)
+		}
+		sums[fields[0]] += bids
+	}
+	rows = rows[:0]
+	for bidder, bids := range sums {
+		rows = append(rows, fmt.Sprintf("%s|%d", bidder, bids))
+	}
+	slices.Sort(rows)
+	return rows, nil
+}
+
+// keepResult writes the result to a file that is named after the query.
+func (o options) keepResult(ctx context.Context, c *harness.Cluster) error {
+	rows, err := o.result(ctx, c)
 	if err != nil {
 		return err
 	}
-	text := strings.Join(rows, "\n")
-	if len(rows) > 0 {
-		text += "\n"
+	if err := os.MkdirAll(o.results, 0o755); err != nil {
+		return err
 	}
-	if err := os.WriteFile(o.results, []byte(text), 0o644); err != nil {
+	var text strings.Builder
+	for _, row := range rows {
+		text.WriteString(row + "\n")
+	}
+	if err := os.WriteFile(filepath.Join(o.results, o.job.Query), []byte(text.String()), 0o644); err != nil {
 		return err
 	}
 	fmt.Printf("%s %s %d rows\n", o.job.Query, o.settings.Backend, len(rows))

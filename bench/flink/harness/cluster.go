@@ -31,11 +31,14 @@ type Cluster struct {
 // ErrFailed marks an error that the Java side answered with, rather than one of the processes themselves.
 var ErrFailed = errors.New("flink: failed")
 
-// Start starts a cluster in an empty folder and returns when it takes jobs.
+// Start starts a cluster in a folder that is empty or not there, and returns when it takes jobs.
 //
 // The calling goroutine has to be locked to its thread (runtime.LockOSThread), and the thread has to live as long as the cluster: the kernel
 // ends the processes when that thread ends, so that none outlives this program, however it ends.
 func Start(ctx context.Context, s Settings, dir string) (*Cluster, error) {
+	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+		return nil, fmt.Errorf("flink: start in %s: the folder is not empty; name another one", dir)
+	}
 	path, err := classPath(ctx)
 	if err != nil {
 		return nil, err

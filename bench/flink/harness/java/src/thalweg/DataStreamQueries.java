@@ -30,10 +30,13 @@ final class DataStreamQueries {
                     .fromSource(Jobs.source(new NexmarkRows(NexmarkConfig.of(options), TypeInformation.of(RowData.class)), options), WatermarkStrategy.noWatermarks(), "events")
                     .sinkTo(new DiscardingSink<>());
             case "source-events" -> events(environment, options).sinkTo(new DiscardingSink<>());
-            case "q1" -> end(NexmarkStreams.q1(events(environment, options)), options, bid -> bid.auction + "|" + bid.bidder + "|" + BigDecimal.valueOf(bid.price, 3) + "|" + bid.dateTime + "|" + bid.extra);
-            case "q2" -> end(NexmarkStreams.q2(events(environment, options)), options, DataStreamQueries::columns);
-            case "q5" -> end(NexmarkStreams.q5(events(environment, options)), options, DataStreamQueries::columns);
-            case "q8" -> end(NexmarkStreams.q8(events(environment, options)), options, DataStreamQueries::columns);
+            case "q1" -> end(
+                    NexmarkStreams.q1(events(environment, options)),
+                    options,
+                    bid -> bid.auction + "|" + bid.bidder + "|" + BigDecimal.valueOf(bid.price, 3) + "|" + bid.dateTime + "|" + bid.extra);
+            case "q2" -> end(NexmarkStreams.q2(events(environment, options)), options, new Columns<>());
+            case "q5" -> end(NexmarkStreams.q5(events(environment, options)), options, new Columns<>());
+            case "q8" -> end(NexmarkStreams.q8(events(environment, options)), options, new Columns<>());
             default -> throw new IllegalArgumentException("there is no query " + options.query() + " in the DataStream API");
         }
     }
@@ -46,12 +49,16 @@ final class DataStreamQueries {
         result.sinkTo(options.keepsResults() ? new Lines<>(options.results(), value -> "+" + text.of(value)) : new DiscardingSink<>());
     }
 
-    private static String columns(Tuple row) {
-        StringJoiner line = new StringJoiner("|");
-        for (int i = 0; i < row.getArity(); i++) {
-            line.add(row.getField(i).toString());
+    /** The text of a tuple. (A class, as javac confuses references to one method that are serialised for several types.) */
+    private record Columns<T extends Tuple>() implements Lines.Text<T> {
+        @Override
+        public String of(T row) {
+            StringJoiner line = new StringJoiner("|");
+            for (int i = 0; i < row.getArity(); i++) {
+                line.add(row.getField(i).toString());
+            }
+            return line.toString();
         }
-        return line.toString();
     }
 
     /**
