@@ -42,18 +42,24 @@ func (m *meter) begin(now int64) {
 	m.mu.Unlock()
 }
 
-// turn ends what the task did until now.
+// turn ends what the task did until now. Outside begin and end nothing is measured: operators may wait while they open.
 func (m *meter) turn(to activity, now int64) {
 	m.mu.Lock()
-	m.mu.spent[m.mu.doing] += now - m.mu.since
-	m.mu.doing, m.mu.since = to, now
+	m.turnLocked(to, now)
 	m.mu.Unlock()
+}
+
+func (m *meter) turnLocked(to activity, now int64) {
+	if m.mu.running {
+		m.mu.spent[m.mu.doing] += now - m.mu.since
+		m.mu.doing, m.mu.since = to, now
+	}
 }
 
 // end stops the time.
 func (m *meter) end(now int64) {
-	m.turn(busy, now)
 	m.mu.Lock()
+	m.turnLocked(busy, now)
 	m.mu.running = false
 	m.mu.Unlock()
 }
