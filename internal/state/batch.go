@@ -121,6 +121,8 @@ func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, keys []K,
 	}
 	if fresh {
 		run.fresh |= 1 << i
+	} else {
+		t.change(slot, hashes[i])
 	}
 	if t.moves == moves && s.space.base == run.base {
 		run.at[i] = s.offset(slot)

@@ -20,49 +20,16 @@ type columns[K comparable, V any] struct {
 	v      []V
 }
 
-// entriesPerChunk is what writers put into one. A chunk's columns are decoded at once, so it bounds memory, too.
-const entriesPerChunk = 1024
-
-// entryWriter collects the entries of one key group.
-type entryWriter[K comparable, V any] struct {
-	c     *columns[K, V]
-	w     *checkpoint.FileWriter
-	table int
-	kind  checkpoint.TableKind
-}
-
-func (c *columns[K, V]) writer(w *checkpoint.FileWriter, table int, kind checkpoint.TableKind) entryWriter[K, V] {
-	return entryWriter[K, V]{c, w, table, kind}
-}
-
-func (e *entryWriter[K, V]) add(space int64, key K, val V) {
-	c := e.c
-	c.spaces, c.k, c.v = append(c.spaces, space), append(c.k, key), append(c.v, val)
-	if len(c.k) == entriesPerChunk {
-		e.flush()
+// spacesOf are the spaces of a chunk that has nothing else.
+func spacesOf(ch checkpoint.Chunk) ([]int64, error) {
+	if len(ch.Columns) != 8*ch.Count {
+		return nil, corrupt("%d slices in %d bytes", ch.Count, len(ch.Columns))
 	}
-}
-
-// flush writes what was added, and forgets it.
-func (e *entryWriter[K, V]) flush() {
-	c := e.c
-	if len(c.k) == 0 {
-		return
+	spaces := make([]int64, ch.Count)
+	for i := range spaces {
+		spaces[i] = int64(binary.LittleEndian.Uint64(ch.Columns[8*i:]))
 	}
-	e.w.Chunk(e.table, checkpoint.Put, len(c.k), func(b []byte) (_ []byte, err error) {
-		if e.kind.Spaced() {
-			for _, s := range c.spaces {
-				b = binary.LittleEndian.AppendUint64(b, uint64(s))
-			}
-		}
-		if b, err = c.keys.Append(b, c.k); err != nil || !e.kind.Valued() {
-			return b, err
-		}
-		return c.vals.Append(b, c.v)
-	})
-	clear(c.k)
-	clear(c.v)
-	c.spaces, c.k, c.v = c.spaces[:0], c.k[:0], c.v[:0]
+	return spaces, nil
 }
 
 // each decodes a chunk of a key group and calls f with each entry. Its errors are those of the chunk's content; the caller marks them.

@@ -130,7 +130,7 @@ func testCrowd[V comparable](t *testing.T, groups int, alike bool, key func(i in
 	}
 	look(k, values, panes)
 
-	w := checkpoint.NewFileWriter(checkpoint.FileConfig{Checkpoint: 1, Task: job.TaskID{Vertex: "v"}, InlineThreshold: math.MaxInt})
+	w := checkpoint.NewFileWriter(context.Background(), checkpoint.FileConfig{Checkpoint: 1, Task: job.TaskID{Vertex: "v"}, InlineThreshold: math.MaxInt})
 	if err := k.Snapshot(w, "op"); err != nil {
 		t.Fatal(err)
 	}

@@ -30,14 +30,29 @@ type Keyed[K comparable] struct {
 	aims    [ahead]uint64 // scratch
 	err     error
 	closed  bool
+
+	interval int64           // the present one; a snapshot begins the next
+	oldest   int64           // no stamp of an earlier interval is in a table
+	taken    map[int64]int64 // checkpoint -> the last interval it covers; empty: there was no snapshot
+	saving   *saving         // the snapshot being taken
+	sweeping int             // the handle that the sweep is at
+	marks    uint32
 }
 
 // handle is what Keyed does with every kind of state.
 type handle[K comparable] interface {
 	// table describes the handle as a table of a checkpoint.
 	table() checkpoint.Table
-	// snapshot writes a key group as chunks of the table with this number.
-	snapshot(w *checkpoint.FileWriter, table, group int)
+	// begin starts to save the table of this number; a delta is of the intervals (after, upto].
+	begin(s *saving, table int, after, upto int64)
+	// sweep saves a part, as large as the budget, and returns what is left of it: something if all is saved.
+	sweep(budget int) int
+	// end writes what is collected, once all is saved; abort gives it up.
+	end()
+	abort()
+	// trim forgets what was removed up to an interval; restamp forgets all that is known of changes.
+	trim(interval int64)
+	restamp()
 	// restore applies a chunk of a key group.
 	restore(group int, c checkpoint.Chunk) error
 	// ahead asks for the lines of the keys with these hashes, at most as many as fit.
@@ -51,7 +66,7 @@ func NewKeyed[K comparable](c Config) (*Keyed[K], error) {
 	if c.MaxParallelism < 1 || c.MaxParallelism > maxParallelism || c.From < 0 || c.From >= c.To || c.To > c.MaxParallelism {
 		return nil, fmt.Errorf("state of operator %s: key groups [%d, %d) of %d: want a part of at most %d", c.Name, c.From, c.To, c.MaxParallelism, maxParallelism)
 	}
-	k := &Keyed[K]{c: c}
+	k := &Keyed[K]{c: c, interval: 1, oldest: 1, taken: map[int64]int64{}}
 	var err error
 	if k.hasher, err = codec.Hasher[K](); err != nil {
 		return nil, fmt.Errorf("state of operator %s: %w", c.Name, err)
@@ -115,6 +130,9 @@ func (k *Keyed[K]) add(h handle[K]) error {
 	k.handles = append(k.handles, h)
 	return nil
 }
+
+// ownGroup is the key group of a hash, from the first own one.
+func (k *Keyed[K]) ownGroup(hash uint64) int32 { return int32(k.groupOf(hash) - k.c.From) }
 
 // groupOf is the key group of a hash.
 func (k *Keyed[K]) groupOf(hash uint64) int { return job.KeyGroup(hash, k.c.MaxParallelism) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -36,10 +37,137 @@ type model[K comparable, V, A any] struct {
 	val      func(i int) V
 	acc      func(i int) A
 
+	contents[K, V, A]
+	epoch int64
+
+	taking *snapshotTaken[K, V, A] // the snapshot that is being taken; nil: none
+	last   *snapshotTaken[K, V, A] // the newest that is complete
+}
+
+// contents are what the state should be.
+type contents[K comparable, V, A any] struct {
 	values map[K]V
 	timers map[K]map[int64]bool
 	panes  map[int64]map[K]A
-	epoch  int64
+}
+
+func (c *contents[K, V, A]) clone() contents[K, V, A] {
+	d := contents[K, V, A]{values: maps.Clone(c.values), timers: map[K]map[int64]bool{}, panes: map[int64]map[K]A{}}
+	for k, v := range c.timers {
+		d.timers[k] = maps.Clone(v)
+	}
+	for k, v := range c.panes {
+		d.panes[k] = maps.Clone(v)
+	}
+	return d
+}
+
+// snapshotTaken is a checkpoint: what it should bring back, and by subtask the files that do.
+type snapshotTaken[K comparable, V, A any] struct {
+	contents[K, V, A]
+	id      int64
+	writers []*checkpoint.FileWriter
+	done    []bool
+	base    *snapshotTaken[K, V, A]
+	files   [][]checkpoint.File
+}
+
+// begin takes a snapshot: a change of the last complete one, or all of it. One that is being taken is given up.
+func (m *model[K, V, A]) begin() {
+	m.giveUp()
+	m.epoch++
+	s := &snapshotTaken[K, V, A]{contents: m.clone(), id: m.epoch, done: make([]bool, len(m.subtasks))}
+	if rapid.IntRange(0, 4).Draw(m.t, "full") > 0 {
+		s.base = m.last
+	}
+	for i, sub := range m.subtasks {
+		w := m.writer(i)
+		p := Plan{Checkpoint: s.id, Out: w, Operator: "uid"}
+		if s.base != nil {
+			p.Base = s.base.id
+			if rapid.Bool().Draw(m.t, "rebase") {
+				p.Rebase = func(group int) bool { return group%3 == 0 }
+			} else {
+				p.Rebase = checkpoint.Rebase(s.base.files[i], "uid")
+			}
+		}
+		must(m.t, sub.keyed.Begin(p))
+		s.writers = append(s.writers, w)
+	}
+	m.taking = s
+}
+
+func (m *model[K, V, A]) writer(subtask int) *checkpoint.FileWriter {
+	return checkpoint.NewFileWriter(context.Background(), checkpoint.FileConfig{FS: m.fs, Dir: "mem:///c", Checkpoint: m.epoch,
+		Task: job.TaskID{Vertex: "v", Subtask: subtask}, InlineThreshold: rapid.SampledFrom([]int{0, 1 << 20}).Draw(m.t, "threshold")})
+}
+
+func (m *model[K, V, A]) giveUp() {
+	if m.taking == nil {
+		return
+	}
+	for i, w := range m.taking.writers {
+		if rapid.Bool().Draw(m.t, "abort") { // else the next Begin does it
+			m.subtasks[i].keyed.Abort()
+		}
+		w.Abort()
+	}
+	m.taking = nil
+}
+
+// sweep goes on with the snapshot, and completes it.
+func (m *model[K, V, A]) sweep() {
+	s := m.taking
+	if s == nil {
+		return
+	}
+	all := true
+	for i, sub := range m.subtasks {
+		s.done[i] = s.done[i] || sub.keyed.Sweep(rapid.SampledFrom([]int{1, 100, 5000, 1 << 30}).Draw(m.t, "budget"))
+		all = all && s.done[i]
+	}
+	if !all {
+		return
+	}
+	for i, w := range s.writers {
+		f, err := w.Finish(context.Background())
+		must(m.t, err)
+		var base []checkpoint.File
+		if s.base != nil {
+			base = s.base.files[i]
+		}
+		s.files = append(s.files, w.Chain(base, f))
+	}
+	m.last, m.taking = s, nil
+}
+
+// restore goes back to the last complete snapshot, at another parallelism.
+func (m *model[K, V, A]) restore() {
+	if m.last == nil {
+		return
+	}
+	m.giveUp()
+	m.contents = m.last.clone()
+	var states []*checkpoint.SubtaskState
+	for i, files := range m.last.files {
+		state, err := checkpoint.DecodeSubtaskState((&checkpoint.SubtaskState{Vertex: "v", Subtask: i, Files: files}).Append(nil))
+		must(m.t, err)
+		states = append(states, state)
+	}
+	m.reopen(states)
+	m.check()
+}
+
+func (m *model[K, V, A]) reopen(states []*checkpoint.SubtaskState) {
+	m.stop()
+	m.last = nil
+	m.start(rapid.IntRange(1, min(m.max, 5)).Draw(m.t, "parallelism"))
+	for _, s := range m.subtasks {
+		r, err := checkpoint.Open(context.Background(), m.fs, "mem:///c", states...)
+		must(m.t, err)
+		must(m.t, s.keyed.Restore(r, "uid"))
+		must(m.t, r.Close())
+	}
 }
 
 func (m *model[K, V, A]) start(parallelism int) {
@@ -239,11 +367,11 @@ func (m *model[K, V, A]) fire() {
 
 // rescale takes a checkpoint and goes on from it.
 func (m *model[K, V, A]) rescale() {
+	m.giveUp()
 	m.epoch++
 	var states []*checkpoint.SubtaskState
 	for i, s := range m.subtasks {
-		w := checkpoint.NewFileWriter(checkpoint.FileConfig{FS: m.fs, Dir: "mem:///c", Checkpoint: m.epoch, Task: job.TaskID{Vertex: "v", Subtask: i},
-			InlineThreshold: rapid.SampledFrom([]int{0, 1 << 20}).Draw(m.t, "threshold")})
+		w := m.writer(i)
 		must(m.t, s.keyed.Snapshot(w, "uid"))
 		f, err := w.Finish(context.Background())
 		must(m.t, err)
@@ -251,14 +379,7 @@ func (m *model[K, V, A]) rescale() {
 		must(m.t, err)
 		states = append(states, state)
 	}
-	m.stop()
-	m.start(rapid.IntRange(1, min(m.max, 5)).Draw(m.t, "parallelism"))
-	for _, s := range m.subtasks {
-		r, err := checkpoint.Open(context.Background(), m.fs, "mem:///c", states...)
-		must(m.t, err)
-		must(m.t, s.keyed.Restore(r, "uid"))
-		must(m.t, r.Close())
-	}
+	m.reopen(states)
 }
 
 // check compares everything.
@@ -311,16 +432,21 @@ func testModel[K comparable, V, A any](t *testing.T, key func(int) K, val func(i
 			}
 			rapid.Check(t, func(t *rapid.T) {
 				m := &model[K, V, A]{t: t, fs: storagetest.NewMem(), onHeap: onHeap, hash: hash, key: key, val: val, acc: acc,
-					max:    rapid.SampledFrom([]int{1, 3, 128, 1000}).Draw(t, "max parallelism"),
-					values: map[K]V{}, timers: map[K]map[int64]bool{}, panes: map[int64]map[K]A{}}
+					max:      rapid.SampledFrom([]int{1, 3, 128, 1000}).Draw(t, "max parallelism"),
+					contents: contents[K, V, A]{map[K]V{}, map[K]map[int64]bool{}, map[int64]map[K]A{}}}
 				defer m.stop()
 				m.start(rapid.IntRange(1, min(m.max, 5)).Draw(t, "parallelism"))
 				t.Repeat(map[string]func(*rapid.T){
 					"set": wrap(m, m.set), "update": wrap(m, m.update), "clear": wrap(m, m.clear), "batch": wrap(m, m.batch),
 					"set timer": wrap(m, m.setTimer), "set another timer": wrap(m, m.setTimer), "cancel timer": wrap(m, m.cancelTimer),
 					"due": wrap(m, m.due), "update slice": wrap(m, m.updateSlice), "fire": wrap(m, m.fire), "rescale": wrap(m, m.rescale),
+					"begin a snapshot": wrap(m, m.begin), "sweep": wrap(m, m.sweep), "sweep on": wrap(m, m.sweep), "give up": wrap(m, m.giveUp), "restore": wrap(m, m.restore),
 				})
 				m.check()
+				for m.taking != nil {
+					m.sweep()
+				}
+				m.restore()
 				m.rescale()
 				m.check()
 			})
@@ -390,7 +516,7 @@ func TestSnapshotIsTheSameForTheSameState(t *testing.T) {
 			v.Set(int64(i))
 			tm.Set(int64(i % 7))
 		}
-		w := checkpoint.NewFileWriter(checkpoint.FileConfig{InlineThreshold: 1 << 20})
+		w := checkpoint.NewFileWriter(context.Background(), checkpoint.FileConfig{InlineThreshold: 1 << 20})
 		if err := k.Snapshot(w, "op"); err != nil {
 			t.Fatal(err)
 		}

@@ -92,7 +92,7 @@ func (x *three) tables() []checkpoint.Table {
 }
 
 func inline() *checkpoint.FileWriter {
-	return checkpoint.NewFileWriter(checkpoint.FileConfig{InlineThreshold: 1 << 30, Checkpoint: 1, Task: job.TaskID{Vertex: "v"}})
+	return checkpoint.NewFileWriter(context.Background(), checkpoint.FileConfig{InlineThreshold: 1 << 30, Checkpoint: 1, Task: job.TaskID{Vertex: "v"}})
 }
 
 func finish(t testing.TB, w *checkpoint.FileWriter) checkpoint.File {
@@ -140,14 +140,14 @@ type rawChunk struct {
 // sections writes chunks by key group, of one kind.
 func sections(t testing.TB, tables []checkpoint.Table, kind checkpoint.Kind, groups int, chunks map[int][]rawChunk) checkpoint.File {
 	w := inline()
-	w.Begin("op", tables)
+	o := w.Begin("op", tables, groups)
 	for g := range groups {
 		if kind == checkpoint.Delta && len(chunks[g]) == 0 {
 			continue
 		}
-		w.Group(g, kind)
+		o.Section(g, kind)
 		for _, c := range chunks[g] {
-			w.Chunk(c.table, c.op, c.count, func(b []byte) ([]byte, error) { return append(b, c.columns...), nil })
+			o.Chunk(g, c.table, c.op, c.count, func(b []byte) ([]byte, error) { return append(b, c.columns...), nil })
 		}
 	}
 	return finish(t, w)

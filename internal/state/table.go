@@ -29,8 +29,11 @@ type table[K comparable] struct {
 	count    int
 	moves    uint64 // grows when a slot may have moved: offsets found before are stale
 	four     bool   // a slot is a word and a value of 8 bytes: a line has four, which are compared together
-	now      uint64 // stamp of the present interval, see touch
-	scratch  []byte
+	now      uint64 // stamp of the present interval, see touch.go
+	save     *saver // nil: no snapshot is being taken, or all is in it
+
+	firstGroup int
+	scratch    []byte
 }
 
 // place is what a lookup needs of a segment.
@@ -47,6 +50,7 @@ type segment struct {
 	limit  uint32 // grow at this count
 	depth  uint8
 	prefix uint64 // index in a directory of its own depth, from group 0 on
+	swept  uint32 // mark of the last snapshot that has all of it
 }
 
 const (
@@ -59,7 +63,7 @@ func newTable[K comparable](l *layout[K], s *space, c *Config) (*table[K], error
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	t := &table[K]{l: l, space: s, four: l.mode == keyIsHash && l.line == 4 && !l.boxed}
+	t := &table[K]{l: l, space: s, four: l.mode == keyIsHash && l.line == 4 && !l.boxed && l.size == 16 && l.valOff == 8, firstGroup: c.From}
 	for c.MaxParallelism<<t.depth < leastRanges {
 		t.depth++
 	}
@@ -171,7 +175,7 @@ func (t *table[K]) insert(key *K, hash uint64) (unsafe.Pointer, error) {
 		t.space.freeBlob(r)
 		return nil, err
 	}
-	slot := t.empty(s, hash)
+	slot := t.vacant(s, hash)
 	clear(unsafe.Slice((*byte)(slot), t.l.size))
 	*word(slot) = wordOf(hash) | t.now
 	switch t.l.mode {
@@ -195,8 +199,8 @@ func (t *table[K]) upsert(key *K, hash uint64) (slot unsafe.Pointer, fresh bool,
 	return slot, true, err
 }
 
-// empty is the first free slot for a hash.
-func (t *table[K]) empty(s *segment, hash uint64) unsafe.Pointer {
+// vacant is the first free slot for a hash.
+func (t *table[K]) vacant(s *segment, hash uint64) unsafe.Pointer {
 	base := t.space.at(s.off)
 	for i := t.l.home(hash, s.slots); ; {
 		slot := t.slot(base, i)
@@ -209,12 +213,14 @@ func (t *table[K]) empty(s *segment, hash uint64) unsafe.Pointer {
 	}
 }
 
-// remove takes a key out and frees what its slot refers to. It reports whether it was there.
-func (t *table[K]) remove(key *K, hash uint64) bool {
+// remove takes a key out and frees what its slot refers to. It reports whether it was there, and the stamp it had.
+func (t *table[K]) remove(key *K, hash uint64) (stamp uint64, ok bool) {
 	slot, i := t.probe(key, hash)
 	if slot == nil {
-		return false
+		return 0, false
 	}
+	t.rescue(slot, hash)
+	stamp = *word(slot) & stampMask
 	t.freeRefs(slot)
 	s := &t.segments[t.owner[t.index(hash)]]
 	base := t.space.at(s.off)
@@ -239,7 +245,7 @@ func (t *table[K]) remove(key *K, hash uint64) bool {
 	s.count--
 	t.count--
 	t.moves++
-	return true
+	return stamp, true
 }
 
 // steps is the way from slot a to slot b, around the end.
@@ -294,6 +300,26 @@ func (t *table[K]) each(group int, visit func(slot unsafe.Pointer, hash uint64) 
 		}
 	}
 	return nil
+}
+
+// empty removes all entries of a key group. It is for restoring, when no snapshot is being taken.
+func (t *table[K]) empty(group int) {
+	begin := uint64(group)<<t.depth - t.first
+	for e := begin; e < begin+1<<t.depth; {
+		s := &t.segments[t.owner[e]]
+		e += 1 << (t.depth - s.depth)
+		base := t.space.at(s.off)
+		for i := range s.slots {
+			slot := t.slot(base, i)
+			if s.count > 0 && *word(slot) != 0 {
+				t.freeRefs(slot)
+				*word(slot) = 0
+			}
+		}
+		t.count -= int(s.count)
+		s.count = 0
+	}
+	t.moves++
 }
 
 // lowest is the top half of the lowest hash that belongs into a segment.
@@ -414,7 +440,7 @@ func (t *table[K]) refill(old []byte, to func(word uint64) *segment) {
 			continue
 		}
 		s := to(w)
-		copy(unsafe.Slice((*byte)(t.empty(s, w>>hashInWord)), size), old)
+		copy(unsafe.Slice((*byte)(t.vacant(s, w>>hashInWord)), size), old)
 		s.count++
 	}
 }
@@ -450,7 +476,7 @@ func (t *table[K]) split(n uint32) error {
 	t.scratch = append(t.scratch[:0], piece...)
 	clear(piece)
 	low.depth, low.prefix = old.depth+1, 2*old.prefix
-	high.depth, high.prefix = low.depth, low.prefix+1
+	high.depth, high.prefix, high.swept = low.depth, low.prefix+1, low.swept
 	t.settle(low, old.off, old.size)
 	t.settle(high, off, size)
 	border := t.lowest(high)

@@ -21,6 +21,7 @@ type Timers[K comparable] struct {
 	space *space
 	heap  timerHeap
 	io    columns[K, struct{}]
+	rec   recorder[K, struct{}]
 }
 
 // timed is the key of the set. Its codec is not used: in a checkpoint time and key are two columns.
@@ -43,6 +44,7 @@ func NewTimers[K comparable](k *Keyed[K], name string) (*Timers[K], error) {
 		t.close()
 		return fail(err)
 	}
+	t.t.now = stampOf(k.interval)
 	return t, k.add(t)
 }
 
@@ -73,8 +75,15 @@ func (t *Timers[K]) set(at int64, key K, hash uint64) error {
 
 // Cancel takes a timer of the key in hand away; one that is not set is no error.
 func (t *Timers[K]) Cancel(at int64) {
-	t.t.remove(&timed[K]{at, t.k.key}, t.hashOf(at, t.k.hash))
+	t.remove(timed[K]{at, t.k.key}, t.hashOf(at, t.k.hash))
 	t.forget()
+}
+
+// remove takes a timer away. One that was set in the present interval is in no snapshot.
+func (t *Timers[K]) remove(x timed[K], hash uint64) {
+	if stamp, ok := t.t.remove(&x, hash); ok && stamp != t.t.now && t.k.removing() {
+		t.rec.log.add(removal[K]{interval: t.k.interval, space: x.At, group: t.k.ownGroup(hash), key: x.Key}, t.t.count)
+	}
 }
 
 // forget makes the heap anew when most of it is of cancelled timers, so that it takes no more than in proportion.
@@ -116,7 +125,7 @@ func (t *Timers[K]) Due(upto int64, fire func(key K, hash uint64, at int64) erro
 		}
 		// The heap's entry stays until the table has no more of its name: hashes of two timers may be equal.
 		due := t.t.l.keyAt(t.space, slot, top.hash)
-		t.t.remove(&due, top.hash)
+		t.remove(due, top.hash)
 		hash := t.k.hasher(due.Key)
 		t.k.Seek(due.Key, hash)
 		if err := fire(due.Key, hash, due.At); err != nil {
@@ -154,17 +163,36 @@ func (t *Timers[K]) table() checkpoint.Table {
 	return checkpoint.Table{Name: t.name, Kind: checkpoint.Timers, Key: t.k.codec.Schema().String()}
 }
 
-func (t *Timers[K]) snapshot(w *checkpoint.FileWriter, table, group int) {
-	out := t.io.writer(w, table, checkpoint.Timers)
-	t.t.each(group, func(slot unsafe.Pointer, hash uint64) error {
+func (t *Timers[K]) begin(s *saving, table int, after, upto int64) {
+	all := t.rec.begin(&t.io, &t.k.c, s, table, checkpoint.Timers, after, upto)
+	t.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
 		x := t.t.l.keyAt(t.space, slot, hash)
-		out.add(x.At, x.Key, struct{}{})
-		return nil
+		t.rec.rows.add(group, x.At, x.Key, struct{}{})
 	})
-	out.flush()
 }
 
+func (t *Timers[K]) sweep(budget int) int {
+	if budget = t.rec.step(budget); budget > 0 {
+		budget = t.t.sweep(budget)
+	}
+	return budget
+}
+
+func (t *Timers[K]) end() { t.rec.end() }
+
+func (t *Timers[K]) abort() {
+	t.rec.abort()
+	t.t.forget()
+}
+
+func (t *Timers[K]) trim(interval int64) { t.rec.log.trim(interval) }
+func (t *Timers[K]) restamp()            { t.t.restamp() }
+
 func (t *Timers[K]) restore(group int, c checkpoint.Chunk) error {
+	if c.Op == checkpoint.Clear {
+		t.t.empty(group)
+		return nil
+	}
 	return t.io.each(t.k, group, c, func(at int64, key *K, hash uint64, _ *struct{}) error {
 		if c.Op == checkpoint.Delete {
 			t.t.remove(&timed[K]{at, *key}, t.hashOf(at, hash))

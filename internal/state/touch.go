@@ -1,6 +1,49 @@
 package state
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+)
+
+// How a snapshot is taken while the table goes on changing.
+//
+// A barrier ends an interval; the number of the present one is the stamp (1 to 127, around and around) that the first change of an entry leaves in
+// its slot. While a snapshot is taken, a slot whose stamp is not that of the present interval has the value it had at the barrier. So whoever comes
+// first writes it out: the first change, before it happens, or the sweep, which goes through the segments one by one in the gaps of the task's work.
+// A delta has only entries whose stamp is one of the intervals since its base. The sweep sets stamps that no delta can ask for any more to 0, so
+// that a number can be used again.
+const stamps = stampMask
+
+// stampOf is the stamp of an interval.
+func stampOf(interval int64) uint64 { return uint64(interval%stamps) + 1 }
+
+// saving is what one snapshot of one operator wants of its tables.
+type saving struct {
+	now     uint64           // stamp of what changes after the barrier
+	changed [stamps + 1]bool // stamps of entries that changed since the base
+	keep    [stamps + 1]bool // stamps of intervals that a later delta may ask for, from least on
+	least   int64
+	full    []bool // by key group from the first: a base is written, whatever the stamps
+	delta   bool   // of some group no base is written
+	mark    uint32 // of segments that the sweep has been through
+	groups  int
+	out     *checkpoint.OperatorWriter
+}
+
+// saver is saving for one table.
+type saver struct {
+	*saving
+	all    bool // every entry is wanted: the log of what was removed is incomplete, so that the table is cleared first
+	cursor int  // next segment of the sweep
+	put    func(slot unsafe.Pointer, hash uint64, group int)
+}
+
+// wants reports whether an entry belongs into the snapshot, if it is not in it yet.
+func (s *saver) wants(w uint64, group int) bool {
+	stamp := w & stampMask
+	return stamp != s.now && (s.all || s.full[group] || s.changed[stamp])
+}
 
 // change must come before whatever changes the value of a slot.
 func (t *table[K]) change(slot unsafe.Pointer, hash uint64) {
@@ -11,5 +54,90 @@ func (t *table[K]) change(slot unsafe.Pointer, hash uint64) {
 
 // touch is the first change of an entry in the present interval.
 func (t *table[K]) touch(slot unsafe.Pointer, hash uint64) {
+	t.rescue(slot, hash)
 	*word(slot) = *word(slot)&^stampMask | t.now
+}
+
+// rescue writes an entry out that the snapshot wants and the sweep has not reached.
+func (t *table[K]) rescue(slot unsafe.Pointer, hash uint64) {
+	if s := t.save; s != nil {
+		g := &t.segments[t.owner[t.index(hash)]]
+		if group := t.group(g); g.swept != s.mark && s.wants(*word(slot), group) {
+			s.put(slot, hash, group)
+		}
+	}
+}
+
+// group is the key group of a segment, from the first own one.
+func (t *table[K]) group(s *segment) int { return int(s.prefix>>s.depth) - t.firstGroup }
+
+// begin has the table saved. Its segments are those that exist now and those that they are split into.
+func (t *table[K]) begin(s *saving, all bool, put func(slot unsafe.Pointer, hash uint64, group int)) {
+	t.save = &saver{saving: s, all: all, put: put}
+	t.now = s.now
+}
+
+// sweep goes on through the segments until about so many slots have been looked at. It reports how many are left of the budget; the table is saved
+// when some are.
+func (t *table[K]) sweep(budget int) int {
+	s := t.save
+	for s != nil && budget > 0 {
+		if s.cursor == len(t.segments) {
+			t.save = nil
+			break
+		}
+		g := &t.segments[s.cursor]
+		s.cursor++
+		if g.swept != s.mark {
+			budget -= t.sweepSegment(g)
+		}
+	}
+	return budget
+}
+
+// sweepSegment writes out what the snapshot still wants of a segment.
+func (t *table[K]) sweepSegment(g *segment) int {
+	s := t.save
+	g.swept = s.mark
+	if g.count == 0 {
+		return 1
+	}
+	base, low, group := t.space.at(g.off), t.lowest(g), t.group(g)
+	wanted, size := s.changed, t.l.size
+	if s.all || s.full[group] {
+		for i := range wanted {
+			wanted[i] = uint64(i) != s.now
+		}
+	}
+	for i := range g.slots {
+		slot := unsafe.Add(base, uintptr(i)*size)
+		w := *word(slot)
+		if w == 0 {
+			continue
+		}
+		if wanted[w&stampMask] {
+			s.put(slot, restoreHash(w, low), group)
+		}
+		if stamp := w & stampMask; stamp != s.now && !s.keep[stamp] {
+			*word(slot) = w &^ stampMask
+		}
+	}
+	return int(g.slots)
+}
+
+// forget gives up saving.
+func (t *table[K]) forget() { t.save = nil }
+
+// restamp sets all stamps to 0: nothing is known of what has changed.
+func (t *table[K]) restamp() {
+	for i := range t.segments {
+		if g := &t.segments[i]; g.count > 0 {
+			base := t.space.at(g.off)
+			for j := range g.slots {
+				if slot := t.slot(base, j); *word(slot) != 0 {
+					*word(slot) &^= stampMask
+				}
+			}
+		}
+	}
 }

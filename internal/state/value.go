@@ -14,6 +14,7 @@ type Value[K comparable, V any] struct {
 	s    *store[K, V]
 	t    *table[K]
 	io   columns[K, V]
+	rec  recorder[K, V]
 }
 
 // NewValue declares a value under a name that is unique among the states of k. A V that cannot be encoded is an error that names the field.
@@ -27,6 +28,7 @@ func NewValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], erro
 		s.space.close()
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
+	v.t.now = stampOf(k.interval)
 	v.io = columns[K, V]{keys: k.codec, vals: s.codec}
 	return v, k.add(v)
 }
@@ -96,7 +98,9 @@ func (v *Value[K, V]) UpdateRuns(keys []K, hashes []uint64, f func(first int, ru
 
 // Clear takes the value of the key in hand away.
 func (v *Value[K, V]) Clear() {
-	v.t.remove(&v.k.key, v.k.hash)
+	if _, ok := v.t.remove(&v.k.key, v.k.hash); ok && v.k.removing() {
+		v.rec.log.add(removal[K]{interval: v.k.interval, group: v.k.ownGroup(v.k.hash), key: v.k.key}, v.t.count)
+	}
 }
 
 // Len is the number of keys that have a value.
@@ -112,16 +116,35 @@ func (v *Value[K, V]) table() checkpoint.Table {
 	return checkpoint.Table{Name: v.name, Kind: checkpoint.Values, Key: v.k.codec.Schema().String(), Value: v.s.codec.Schema().String()}
 }
 
-func (v *Value[K, V]) snapshot(w *checkpoint.FileWriter, table, group int) {
-	out := v.io.writer(w, table, checkpoint.Values)
-	v.t.each(group, func(slot unsafe.Pointer, hash uint64) error {
-		out.add(0, v.s.l.keyView(v.s.space, slot, hash), v.s.load(slot))
-		return nil
+func (v *Value[K, V]) begin(s *saving, table int, after, upto int64) {
+	all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
+	v.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
+		v.rec.rows.add(group, 0, v.s.l.keyAt(v.s.space, slot, hash), v.s.load(slot))
 	})
-	out.flush()
 }
 
+func (v *Value[K, V]) sweep(budget int) int {
+	if budget = v.rec.step(budget); budget > 0 {
+		budget = v.t.sweep(budget)
+	}
+	return budget
+}
+
+func (v *Value[K, V]) end() { v.rec.end() }
+
+func (v *Value[K, V]) abort() {
+	v.rec.abort()
+	v.t.forget()
+}
+
+func (v *Value[K, V]) trim(interval int64) { v.rec.log.trim(interval) }
+func (v *Value[K, V]) restamp()            { v.t.restamp() }
+
 func (v *Value[K, V]) restore(group int, c checkpoint.Chunk) error {
+	if c.Op == checkpoint.Clear {
+		v.t.empty(group)
+		return nil
+	}
 	return v.io.each(v.k, group, c, func(_ int64, key *K, hash uint64, x *V) error {
 		if c.Op == checkpoint.Delete {
 			v.t.remove(key, hash)

@@ -25,7 +25,7 @@ const (
 	footerSize = 24
 )
 
-// A block is a header and its content. An operator's first block in a file is its table list; each of its sections is one block.
+// A block is a header and its content. An operator's first block in a file is its table list; each of its sections is any number of blocks.
 //
 //	 0  magic    4 bytes  "TWBK"
 //	 4  type     u8       0 table list, 1 base section, 2 delta section
@@ -52,6 +52,7 @@ type blockHeader struct {
 	crc      uint32
 }
 
+// put writes the header but for the checksums' final values: putBlockSums has those.
 func (h blockHeader) put(b []byte) {
 	copy(b, blockMagic)
 	b[4], b[5] = h.typ, 0
@@ -59,6 +60,12 @@ func (h blockHeader) put(b []byte) {
 	binary.LittleEndian.PutUint64(b[8:], h.operator)
 	binary.LittleEndian.PutUint64(b[16:], uint64(h.length))
 	binary.LittleEndian.PutUint32(b[24:], h.crc)
+	binary.LittleEndian.PutUint32(b[28:], checksum(b[:28]))
+}
+
+// putBlockSums fills in the checksums of a whole block.
+func putBlockSums(b []byte) {
+	binary.LittleEndian.PutUint32(b[24:], checksum(b[blockHeaderSize:]))
 	binary.LittleEndian.PutUint32(b[28:], checksum(b[:28]))
 }
 

@@ -49,13 +49,13 @@ type chunk struct {
 
 func write(t testing.TB, c FileConfig, sections map[string][]entry) *File {
 	t.Helper()
-	w := NewFileWriter(c)
+	w := NewFileWriter(t.Context(), c)
 	for _, uid := range slices.Sorted(mapKeys(sections)) {
-		w.Begin(uid, tables)
+		o := w.Begin(uid, tables, len(sections[uid]))
 		for _, e := range sections[uid] {
-			w.Group(e.group, e.kind)
+			o.Section(e.group, e.kind)
 			for _, ch := range e.chunks {
-				w.Chunk(ch.table, ch.op, ch.count, text(ch.text))
+				o.Chunk(e.group, ch.table, ch.op, ch.count, text(ch.text))
 			}
 		}
 	}
@@ -123,7 +123,7 @@ var (
 		"b": {{10, Base, nil}, {11, Base, nil}, {12, Base, []chunk{{0, Put, 1, ""}}}},
 	}
 	deltas = map[string][]entry{
-		"a": {{10, Delta, []chunk{{0, Delete, 1, "x"}, {0, Put, 1, "y"}}}, {11, Delta, []chunk{{0, Put, 1, "new"}}}},
+		"a": {{10, Delta, []chunk{{1, Clear, 1, ""}, {2, Drop, 2, "slices"}, {0, Delete, 1, "x"}, {0, Put, 1, "y"}}}, {11, Delta, []chunk{{0, Put, 1, "new"}}}},
 	}
 )
 
@@ -152,6 +152,72 @@ func TestBasesAndDeltasComeInOrder(t *testing.T) {
 				t.Errorf("Has: %v %v", r.Has("b"), r.Has("c"))
 			}
 		})
+	}
+}
+
+// TestSectionsInManyBlocks: chunks come in any order of groups, more of a group than a block has, and what is taken away is first.
+func TestSectionsInManyBlocks(t *testing.T) {
+	fs := storagetest.NewMem()
+	w := NewFileWriter(t.Context(), config(fs, 7, 0))
+	o := w.Begin("op", tables, 2)
+	o.Section(1, Delta)
+	o.Section(0, Base)
+	o.Section(2, Delta)
+	var puts, removes, base []chunk
+	for i := range 100 {
+		big := strings.Repeat(string(rune('a'+i%26)), 60_000)
+		o.Chunk(1, 0, Put, 1, text(big))
+		o.Chunk(0, 0, Put, 2, text(big[:50_000]))
+		puts, base = append(puts, chunk{0, Put, 1, big}), append(base, chunk{0, Put, 2, big[:50_000]})
+		if i%10 == 9 {
+			o.Chunk(1, 1, Delete, 3, text(big))
+			removes = append(removes, chunk{1, Delete, 3, big})
+		}
+	}
+	f, err := w.Finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Path == "" || f.Size < 11<<20 || len(f.Operators[0].Sections) != 2 || len(f.Operators[0].Sections[1].Blocks) < 50 {
+		t.Fatalf("%d bytes, sections %v", f.Size, f.Operators[0].Sections)
+	}
+	if size, err := fs.Open(t.Context(), storage.Join(dir, f.Path)); err != nil || size.Size() != f.Size {
+		t.Fatal(err)
+	}
+	got, err := read(open(t, fs, state(3, f)), "op", 0, 1)
+	if want := []entry{{0, Base, base}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("group 0: %d sections, %v", len(got), err)
+	}
+	first := write(t, config(fs, 6, 0), map[string][]entry{"op": {{1, Base, nil}}})
+	got, err = read(open(t, fs, state(3, first, f)), "op", 1, 2)
+	if want := []entry{{1, Base, nil}, {1, Delta, append(removes, puts...)}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("group 1: %d sections, %v", len(got), err)
+	}
+}
+
+// TestAbortLeavesNothing: a file that was begun beside the task is gone, and a failing storage shows at the end.
+func TestAbortLeavesNothing(t *testing.T) {
+	mem := storagetest.NewMem()
+	fill := func(w *FileWriter) {
+		o := w.Begin("op", tables, 1)
+		o.Section(0, Base)
+		for range 100 {
+			o.Chunk(0, 0, Put, 1, text(strings.Repeat("x", 64<<10)))
+		}
+	}
+	w := NewFileWriter(t.Context(), config(mem, 7, 0))
+	fill(w)
+	w.Abort()
+	if all, err := mem.List(t.Context(), dir+"/chk-7"); err == nil && len(all) > 0 {
+		t.Errorf("%d files are left", len(all))
+	}
+	w = NewFileWriter(t.Context(), config(storagetest.Faulty(mem, storagetest.Rule{Op: storagetest.OpWrite, Nth: 3, Err: storage.ErrUnavailable}), 8, 0))
+	fill(w)
+	if _, err := w.Finish(t.Context()); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if w.Backlog() < 0 {
+		t.Errorf("backlog %d", w.Backlog())
 	}
 }
 
@@ -196,16 +262,16 @@ func TestLargeFilesAreReadInParts(t *testing.T) {
 }
 
 func TestFailedColumnsFailTheFile(t *testing.T) {
-	w := NewFileWriter(config(storagetest.NewMem(), 1, 0))
-	w.Begin("op", tables)
-	w.Group(0, Base)
+	w := NewFileWriter(t.Context(), config(storagetest.NewMem(), 1, 0))
+	o := w.Begin("op", tables, 1)
+	o.Section(0, Base)
 	bad := errors.New("bad value")
-	w.Chunk(0, Put, 1, func([]byte) ([]byte, error) { return nil, bad })
-	w.Chunk(0, Put, 1, text("fine"))
+	o.Chunk(0, 0, Put, 1, func([]byte) ([]byte, error) { return nil, bad })
+	o.Chunk(0, 0, Put, 1, text("fine"))
 	if _, err := w.Finish(context.Background()); !errors.Is(err, bad) || !strings.Contains(err.Error(), "operator op") {
 		t.Errorf("got %v", err)
 	}
-	if f, err := NewFileWriter(config(nil, 1, 0)).Finish(context.Background()); f != nil || err != nil {
+	if f, err := NewFileWriter(t.Context(), config(nil, 1, 0)).Finish(context.Background()); f != nil || err != nil {
 		t.Errorf("a file without operators: %v, %v", f, err)
 	}
 }
@@ -222,8 +288,8 @@ func TestFinishWritesAgainUnderAnotherName(t *testing.T) {
 		t.Error(err)
 	}
 	full := storagetest.Faulty(mem, storagetest.Rule{Op: storagetest.OpWrite, Err: storage.ErrPermission})
-	w := NewFileWriter(config(full, 7, 0))
-	w.Begin("op", nil)
+	w := NewFileWriter(t.Context(), config(full, 7, 0))
+	w.Begin("op", nil, 0)
 	if _, err := w.Finish(context.Background()); !errors.Is(err, storage.ErrPermission) || !strings.Contains(err.Error(), "count/words/3 for checkpoint 7") {
 		t.Errorf("got %v", err)
 	}
@@ -257,7 +323,7 @@ func subtaskStates() *rapid.Generator[*SubtaskState] {
 			for range rapid.IntRange(0, 2).Draw(t, "operators") {
 				o := FileOperator{UID: rapid.String().Draw(t, "uid"), Tables: extent()}
 				for range rapid.IntRange(0, 3).Draw(t, "sections") {
-					o.Sections = append(o.Sections, Section{rapid.IntRange(0, maxGroup).Draw(t, "group"), Base, extent()})
+					o.Sections = append(o.Sections, Section{rapid.IntRange(0, maxGroup).Draw(t, "group"), Base, []Extent{extent(), extent()}[:rapid.IntRange(1, 2).Draw(t, "blocks")]})
 				}
 				f.Operators = append(f.Operators, o)
 			}

@@ -100,7 +100,7 @@ func TestDamageOfALargeFileIsFound(t *testing.T) {
 	}
 	extents := []Extent{f.Operators[0].Tables}
 	for _, s := range f.Operators[0].Sections {
-		extents = append(extents, s.Extent)
+		extents = append(extents, s.Blocks...)
 	}
 	for _, e := range extents {
 		places = append(places, int(e.Offset), int(e.Offset)+7, int(e.Offset)+20, int(e.Offset)+blockHeaderSize, int(e.Offset+e.Length)-1)

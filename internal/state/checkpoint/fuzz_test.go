@@ -132,8 +132,8 @@ func FuzzSection(f *testing.F) {
 	for _, sections := range []map[string][]entry{bases, deltas} {
 		file := write(f, config(nil, 7, 1<<20), sections)
 		for _, s := range file.Operators[0].Sections {
-			if s.Length > 0 {
-				f.Add(file.Inline[s.Offset+blockHeaderSize:s.Offset+s.Length], s.Kind == Delta)
+			for _, e := range s.Blocks {
+				f.Add(file.Inline[e.Offset+blockHeaderSize:e.Offset+e.Length], s.Kind == Delta)
 			}
 		}
 	}

@@ -63,15 +63,11 @@ func (r *Reader) Groups(uid string, from, to int, visit func(*SectionReader) err
 		if err := p.file.open(r); err != nil {
 			return err
 		}
-		s := &SectionReader{Group: p.Group, Kind: p.Kind, name: p.file.name, at: p.Offset}
+		h := blockHeader{typ: uint8(p.Kind), group: p.Group, operator: operatorHash(uid)}
+		s := &SectionReader{Group: p.Group, Kind: p.Kind, name: p.file.name, blocks: p.Blocks}
+		s.load = func(e Extent) ([]byte, error) { return p.file.block(e, h) }
 		if s.tables, err = p.file.tables(p.op); err != nil {
 			return err
-		}
-		if p.Length > 0 {
-			h := blockHeader{typ: uint8(p.Kind), group: p.Group, operator: operatorHash(uid)}
-			if s.rest, err = p.file.block(p.Extent, h); err != nil {
-				return err
-			}
 		}
 		if err := visit(s); err != nil {
 			return err

@@ -67,11 +67,12 @@ func parseTables(name string, at int64, b []byte) ([]Table, error) {
 // The content of a section is any number of chunks, which apply in order. Columns are as codecs write them.
 //
 //	 0  table    u16   place in the operator's table list
-//	 2  op       u8    1 put, 2 delete
+//	 2  op       u8    1 put, 2 delete, 3 drop, 4 clear
 //	 3  reserved u8    0
 //	 4  count    u32   of entries, 1 to 4096
 //	 8  length   u32   of the columns
-//	12  columns: spaces (8 bytes each, signed; if the table's kind has them) | keys | values (if put and the kind has them)
+//	12  columns: spaces (8 bytes each, signed; if the table's kind has them) | keys | values (if put and the kind has them);
+//	    of a drop spaces only; of a clear, whose count is 1, nothing
 const (
 	chunkHeaderSize = 12
 	// MaxEntries bounds the entries of one chunk, and so what a reader makes room for.
@@ -84,7 +85,9 @@ type Op uint8
 // What a chunk does.
 const (
 	Put    Op = 1 // inserts or replaces
-	Delete Op = 2 // in a base there is nothing to delete
+	Delete Op = 2 // in a base there is nothing to delete, drop or clear
+	Drop   Op = 3 // deletes all entries of slices
+	Clear  Op = 4 // deletes all entries
 )
 
 // Chunk is a number of entries of one table.
@@ -101,9 +104,11 @@ type SectionReader struct {
 	Kind  Kind
 
 	name   string // of the file
-	at     int64  // of the section in it
+	at     int64  // of the block in hand in it
 	tables []Table
-	rest   []byte
+	blocks []Extent // not read yet
+	load   func(Extent) ([]byte, error)
+	rest   []byte // content of the block in hand
 	pos    int
 }
 
@@ -112,8 +117,16 @@ func (s *SectionReader) Tables() []Table { return s.tables }
 
 // Next returns the next chunk, or io.EOF.
 func (s *SectionReader) Next() (Chunk, error) {
-	if s.pos == len(s.rest) {
-		return Chunk{}, io.EOF
+	for s.pos == len(s.rest) {
+		if len(s.blocks) == 0 {
+			return Chunk{}, io.EOF
+		}
+		e := s.blocks[0]
+		b, err := s.load(e)
+		if err != nil {
+			return Chunk{}, err
+		}
+		s.blocks, s.rest, s.pos, s.at = s.blocks[1:], b, 0, e.Offset
 	}
 	b := s.rest[s.pos:]
 	if len(b) < chunkHeaderSize {
@@ -124,7 +137,7 @@ func (s *SectionReader) Next() (Chunk, error) {
 	switch {
 	case table >= len(s.tables):
 		return Chunk{}, s.Corrupt("a chunk of table %d; the operator has %d", table, len(s.tables))
-	case op != Put && op != Delete || b[3] != 0 || op == Delete && s.Kind == Base:
+	case op < Put || op > Clear || b[3] != 0 || op != Put && s.Kind == Base || op == Drop && s.tables[table].Kind != Slices || op == Clear && count != 1:
 		return Chunk{}, s.Corrupt("a chunk with operation %d, reserved byte %d in a %s", op, b[3], s.Kind)
 	case count == 0 || count > MaxEntries:
 		return Chunk{}, s.Corrupt("a chunk of %d entries", count)

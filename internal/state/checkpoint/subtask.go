@@ -44,11 +44,11 @@ type FileOperator struct {
 // Extent is a range of bytes of a file: one block with its header.
 type Extent struct{ Offset, Length int64 }
 
-// Section is the state, or a change of the state, of one key group. A base without content has no block: its Extent is zero.
+// Section is the state, or a change of the state, of one key group: the chunks of its blocks in their order. A base without content has none.
 type Section struct {
-	Group int
-	Kind  Kind
-	Extent
+	Group  int
+	Kind   Kind
+	Blocks []Extent
 }
 
 // Kind says whether a section is the whole state of a group, or what changed since the section before.
@@ -94,7 +94,7 @@ func (s *SubtaskState) Bytes() int64 {
 //	    path string | crc32c u32 | size | content: that many bytes if path is empty
 //	    operators u32, each:
 //	        uid string | tables offset | tables length
-//	        sections u32, each: group | kind u8: 1 base, 2 delta | offset | length
+//	        sections u32, each: group | kind u8: 1 base, 2 delta | blocks u32, each: offset | length
 //	operators u32, each:
 //	    uid string | entries u32, each: length u32 | bytes
 const (
@@ -104,7 +104,8 @@ const (
 	// The least bytes of each, for parser.count.
 	leastFile         = 1 + 4 + 1 + 4
 	leastFileOperator = 1 + 1 + 1 + 4
-	leastSection      = 4
+	leastSection      = 6
+	leastExtent       = 2
 	leastOperator     = 1 + 4
 	leastEntry        = 4
 )
@@ -154,8 +155,11 @@ func (f *File) append(b []byte) []byte {
 		for _, s := range o.Sections {
 			b = binary.AppendUvarint(b, uint64(s.Group))
 			b = append(b, byte(s.Kind))
-			b = binary.AppendUvarint(b, uint64(s.Offset))
-			b = binary.AppendUvarint(b, uint64(s.Length))
+			b = binary.LittleEndian.AppendUint32(b, uint32(len(s.Blocks)))
+			for _, e := range s.Blocks {
+				b = binary.AppendUvarint(b, uint64(e.Offset))
+				b = binary.AppendUvarint(b, uint64(e.Length))
+			}
 		}
 	}
 	return b
@@ -229,8 +233,13 @@ func (f *File) section(p *parser) Section {
 	if s.Kind != Base && s.Kind != Delta {
 		p.fail("%s of a section", s.Kind)
 	}
-	s.Extent = f.extent(p)
-	if s.Kind == Delta && s.Length == 0 {
+	if n := p.count(leastExtent); n > 0 {
+		s.Blocks = make([]Extent, n)
+		for i := 0; i < n && p.err == nil; i++ {
+			s.Blocks[i] = f.extent(p)
+		}
+	}
+	if s.Kind == Delta && len(s.Blocks) == 0 {
 		p.fail("a delta without content")
 	}
 	return s

@@ -3,10 +3,9 @@ package checkpoint
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc32"
-	"time"
+	"slices"
+	"sync"
 
 	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/storage"
@@ -25,77 +24,110 @@ type FileConfig struct {
 	InlineThreshold int // bytes; a file smaller than this stays in memory and goes with the acknowledgement
 }
 
-// FileWriter collects the keyed state of one subtask for one checkpoint. Begin, Group and Chunk belong to the task's goroutine, never block and
-// do no I/O; Finish, after them, may run elsewhere and does all of it.
-//
-// The order of calls is: for each operator Begin, then for each of its key groups, ascending, Group and any number of Chunks.
+// FileWriter collects the keyed state of one subtask for one checkpoint, in any order of key groups. All but Finish and Abort belong to the task's
+// goroutine, never block and do no I/O: once there is enough of it, what was collected is written beside the task, so that a state of any size
+// takes a bounded part of memory (Backlog says how much).
 type FileWriter struct {
-	c       FileConfig
-	buffers [][]byte // all full ones, then the one in hand; a block header lies in one buffer
-	before  int64    // bytes in the full ones
-	blocks  int
-	open    openBlock
-	ops     []FileOperator
-	err     error
+	c      FileConfig
+	size   int64 // of the file so far: header and sealed blocks
+	blocks int
+	ops    []*OperatorWriter
+	err    error
+	out    upload
 }
 
-// openBlock is the block being written, if there is one. Its header is filled in at its end, in the place kept for it.
-type openBlock struct {
-	header blockHeader
-	extent *Extent // nil: no block is open
-	buffer int     // where the header is
-	offset int
+// NewFileWriter begins a file. Nothing is created before enough of it is there, or Finish is called. ctx bounds what is done beside the task.
+func NewFileWriter(ctx context.Context, c FileConfig) *FileWriter {
+	w := &FileWriter{c: c, size: headerSize}
+	w.out.c, w.out.ctx, w.out.streamAt = c, ctx, max(int64(c.InlineThreshold), streamAt)
+	return w
 }
 
-// bufferSize is what is allocated, and later written, at a time.
-const bufferSize = 1 << 20
-
-// NewFileWriter begins a file. Nothing is created before Finish.
-func NewFileWriter(c FileConfig) *FileWriter {
-	return &FileWriter{c: c}
+// OperatorWriter collects the state of one operator.
+type OperatorWriter struct {
+	w        *FileWriter
+	file     FileOperator
+	hash     uint64
+	sections map[int]*section
+	target   int // bytes of a block
 }
 
-// Begin starts the part of an operator. uid is new in this file.
-func (w *FileWriter) Begin(uid string, tables []Table) {
-	w.endBlock()
-	w.ops = append(w.ops, FileOperator{UID: uid})
-	o := &w.ops[len(w.ops)-1]
-	w.beginBlock(blockHeader{typ: tableListType, group: tableListGroup, operator: operatorHash(uid)}, &o.Tables)
-	b := appendTables(nil, tables)
-	w.open.add(b)
-	w.extend(append(w.current(), b...))
-	w.endBlock()
+// section is one key group in the making. What it takes away comes before what it puts, whenever either was added: so what is taken away and put
+// again after the barrier never crosses.
+type section struct {
+	group   int
+	kind    Kind
+	removes run
+	puts    run
 }
 
-// Group starts the section of a key group. It is listed even if no chunk follows.
-func (w *FileWriter) Group(group int, kind Kind) {
-	w.endBlock()
-	if group < 0 || group > maxGroup || len(w.ops) == 0 {
-		panic(fmt.Sprintf("checkpoint: key group %d of %d operators", group, len(w.ops)))
+// run is a sequence of chunks: those in sealed blocks, and those in the block in hand, behind the place for its header.
+type run struct {
+	extents []Extent
+	block   []byte
+}
+
+// Blocks of an operator in the making take no more than this, however many key groups there are.
+const (
+	openBlocks  = 4 << 20
+	mostOfBlock = 64 << 10
+)
+
+// blockPool has buffers of blocks that were written.
+var blockPool = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// Begin starts the part of an operator that has state of a number of key groups. uid is new in this file.
+func (w *FileWriter) Begin(uid string, tables []Table, groups int) *OperatorWriter {
+	o := &OperatorWriter{w: w, file: FileOperator{UID: uid}, hash: operatorHash(uid), sections: make(map[int]*section, groups)}
+	o.target = max(1<<10, min(mostOfBlock, openBlocks/max(groups, 1)))
+	w.ops = append(w.ops, o)
+	b := appendTables(newBlock(), tables)
+	o.file.Tables = w.seal(b, blockHeader{typ: tableListType, group: tableListGroup, operator: o.hash})
+	return o
+}
+
+func newBlock() []byte {
+	return append((*blockPool.Get().(*[]byte))[:0], make([]byte, blockHeaderSize)...)
+}
+
+// seal gives a block its place and hands it on. Its checksums are computed where it is written.
+func (w *FileWriter) seal(b []byte, h blockHeader) Extent {
+	h.length = len(b) - blockHeaderSize
+	h.put(b)
+	e := Extent{w.size, int64(len(b))}
+	w.size += e.Length
+	w.blocks++
+	w.out.add(b)
+	return e
+}
+
+// Section lists a key group, also if no chunk follows. A group has one section in a file.
+func (o *OperatorWriter) Section(group int, kind Kind) {
+	if group < 0 || group > maxGroup || o.sections[group] != nil {
+		panic(fmt.Sprintf("checkpoint: key group %d is listed twice, or is none", group))
 	}
-	o := &w.ops[len(w.ops)-1]
-	if n := len(o.Sections); n > 0 && o.Sections[n-1].Group >= group {
-		panic(fmt.Sprintf("checkpoint: key group %d after %d", group, o.Sections[n-1].Group))
-	}
-	o.Sections = append(o.Sections, Section{Group: group, Kind: kind})
+	o.sections[group] = &section{group: group, kind: kind}
 }
 
-// Chunk adds entries of a table, 1 to MaxEntries, to the section in hand. columns appends them to what it is given; its error fails the file.
-func (w *FileWriter) Chunk(table int, op Op, count int, columns func(dst []byte) ([]byte, error)) {
+// Chunk adds entries of a table, 1 to MaxEntries, to a section. columns appends them to what it is given; its error fails the file.
+func (o *OperatorWriter) Chunk(group, table int, op Op, count int, columns func(dst []byte) ([]byte, error)) {
+	w := o.w
 	if w.err != nil {
 		return
 	}
-	if w.open.extent == nil {
-		o := &w.ops[len(w.ops)-1]
-		s := &o.Sections[len(o.Sections)-1]
-		w.beginBlock(blockHeader{typ: uint8(s.Kind), group: s.Group, operator: operatorHash(o.UID)}, &s.Extent)
+	s := o.sections[group]
+	r := &s.puts
+	if op != Put {
+		r = &s.removes
 	}
-	b := w.current()
-	start := len(b)
+	if r.block == nil {
+		r.block = newBlock()
+	}
+	start := len(r.block)
 	var head [chunkHeaderSize]byte
-	b, err := columns(append(b, head[:]...))
+	b, err := columns(append(r.block, head[:]...))
 	if err != nil {
-		w.err = fmt.Errorf("write state of operator %s: %w", w.ops[len(w.ops)-1].UID, err)
+		w.err = fmt.Errorf("write state of operator %s: %w", o.file.UID, err)
 		return
 	}
 	chunk := b[start:]
@@ -103,121 +135,67 @@ func (w *FileWriter) Chunk(table int, op Op, count int, columns func(dst []byte)
 	chunk[2] = byte(op)
 	binary.LittleEndian.PutUint32(chunk[4:], uint32(count))
 	binary.LittleEndian.PutUint32(chunk[8:], uint32(len(chunk)-chunkHeaderSize))
-	w.open.add(chunk)
-	w.extend(b)
-}
-
-// current is the buffer in hand, with room.
-func (w *FileWriter) current() []byte {
-	n := len(w.buffers)
-	switch {
-	case n == 0:
-		b := make([]byte, headerSize, 4<<10)
-		putHeader(b)
-		w.buffers = append(w.buffers, b)
-	case len(w.buffers[n-1]) >= bufferSize:
-		w.before += int64(len(w.buffers[n-1]))
-		w.buffers = append(w.buffers, make([]byte, 0, bufferSize+bufferSize/4))
+	r.block = b
+	if len(b) >= o.target {
+		o.sealRun(s, r)
 	}
-	return w.buffers[len(w.buffers)-1]
 }
 
-// extend takes back what current gave, with more in it.
-func (w *FileWriter) extend(b []byte) { w.buffers[len(w.buffers)-1] = b }
-
-func (w *FileWriter) beginBlock(h blockHeader, e *Extent) {
-	b := w.current()
-	*e = Extent{Offset: w.before + int64(len(b))}
-	w.open = openBlock{header: h, extent: e, buffer: len(w.buffers) - 1, offset: len(b)}
-	var room [blockHeaderSize]byte
-	w.extend(append(b, room[:]...))
-}
-
-func (o *openBlock) add(b []byte) {
-	o.header.length += len(b)
-	o.header.crc = crc32.Update(o.header.crc, castagnoli, b)
-}
-
-func (w *FileWriter) endBlock() {
-	o := &w.open
-	if o.extent == nil {
+func (o *OperatorWriter) sealRun(s *section, r *run) {
+	if r.block == nil {
 		return
 	}
-	o.header.put(w.buffers[o.buffer][o.offset:])
-	o.extent.Length = int64(blockHeaderSize + o.header.length)
-	w.blocks++
-	*o = openBlock{}
+	r.extents = append(r.extents, o.w.seal(r.block, blockHeader{typ: uint8(s.kind), group: s.group, operator: o.hash}))
+	r.block = nil
 }
 
-// Size is how many bytes the file would have if it were finished now.
-func (w *FileWriter) Size() int64 {
-	if len(w.buffers) == 0 {
-		return 0
+// finish seals what is left and lists the sections by ascending group. A delta without content is not listed.
+func (o *OperatorWriter) finish() {
+	groups := make([]int, 0, len(o.sections))
+	for g := range o.sections {
+		groups = append(groups, g)
 	}
-	return w.before + int64(len(w.buffers[len(w.buffers)-1])) + footerSize
+	slices.Sort(groups)
+	for _, g := range groups {
+		s := o.sections[g]
+		if s.removes.block != nil && len(s.puts.extents) == 0 && s.puts.block != nil { // both fit into one block
+			s.removes.block = append(s.removes.block, s.puts.block[blockHeaderSize:]...)
+			s.puts.block = nil
+		}
+		o.sealRun(s, &s.removes)
+		o.sealRun(s, &s.puts)
+		blocks := append(s.removes.extents, s.puts.extents...)
+		if s.kind == Base || len(blocks) > 0 {
+			o.file.Sections = append(o.file.Sections, Section{Group: g, Kind: s.kind, Blocks: blocks})
+		}
+	}
 }
 
-// How Finish writes again, under another name, when the storage became unavailable half-way.
-const (
-	writeRetryFor   = 20 * time.Second
-	writeRetryPause = 250 * time.Millisecond
-)
+// Backlog is how many bytes wait to be written, beyond what a file has before it is begun.
+func (w *FileWriter) Backlog() int64 { return w.out.backlog() }
 
 // Finish writes the file, if it is not small enough to stay in memory, and makes it durable. It returns nil if there was no Begin. After an
 // error nothing refers to what was written; leavings go with the checkpoint's directory. The writer is not used again.
 func (w *FileWriter) Finish(ctx context.Context) (*File, error) {
-	w.endBlock()
+	for _, o := range w.ops {
+		o.finish()
+	}
 	if w.err != nil {
+		w.Abort()
 		return nil, w.err
 	}
 	if len(w.ops) == 0 {
 		return nil, nil
 	}
-	f := &File{Size: w.Size(), Operators: w.ops}
-	for _, b := range w.buffers {
-		f.CRC = crc32.Update(f.CRC, castagnoli, b)
+	f := &File{Size: w.size + footerSize}
+	for _, o := range w.ops {
+		f.Operators = append(f.Operators, o.file)
 	}
-	var footer [footerSize]byte
-	putFooter(footer[:], f.Size, w.blocks, f.CRC)
-	w.extend(append(w.buffers[len(w.buffers)-1], footer[:]...))
-	if f.Size < int64(w.c.InlineThreshold) {
-		f.Inline = make([]byte, 0, f.Size)
-		for _, b := range w.buffers {
-			f.Inline = append(f.Inline, b...)
-		}
-		return f, nil
+	if err := w.out.finish(ctx, f, w.blocks); err != nil {
+		return nil, fmt.Errorf("write state of %s for checkpoint %d: %w", w.c.Task, w.c.Checkpoint, err)
 	}
-	// Every attempt has a name of its own: what the storage did with an earlier one may never be known.
-	giveUp := time.Now().Add(writeRetryFor)
-	for {
-		f.Path = fileName(w.c.Checkpoint, w.c.Task, w.c.Generation)
-		err := w.write(ctx, storage.Join(w.c.Dir, f.Path))
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, storage.ErrUnavailable) || time.Now().After(giveUp) {
-			return nil, fmt.Errorf("write state of %s for checkpoint %d: %w", w.c.Task, w.c.Checkpoint, err)
-		}
-		pause := time.NewTimer(writeRetryPause)
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, fmt.Errorf("write state of %s for checkpoint %d: %w", w.c.Task, w.c.Checkpoint, err)
-		case <-pause.C:
-		}
-	}
+	return f, nil
 }
 
-func (w *FileWriter) write(ctx context.Context, name string) error {
-	out, err := w.c.FS.Create(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer out.Abort()
-	for _, b := range w.buffers {
-		if _, err := out.Write(b); err != nil {
-			return err
-		}
-	}
-	return out.Close()
-}
+// Abort gives the file up and waits until nothing is written any more. After Finish it does nothing.
+func (w *FileWriter) Abort() { w.out.abort() }

@@ -1,0 +1,124 @@
+package state
+
+import (
+	"encoding/binary"
+
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+)
+
+// rows collect the entries of one table for a snapshot, by key group, as they come: a changing entry here, a swept segment there.
+type rows[K comparable, V any] struct {
+	c      *columns[K, V]
+	out    *checkpoint.OperatorWriter
+	first  int // key group of groups[0]
+	table  int
+	kind   checkpoint.TableKind
+	full   []bool // of which groups a base is written
+	groups []row[K, V]
+	gone   []row[K, V] // scratch of remove
+}
+
+type row[K comparable, V any] struct {
+	spaces []int64
+	keys   []K
+	vals   []V
+}
+
+// rowsInChunk is what goes into one chunk. All groups may have as many in the making.
+const rowsInChunk = 256
+
+func newRows[K comparable, V any](c *columns[K, V], k *Config, s *saving, table int, kind checkpoint.TableKind) *rows[K, V] {
+	return &rows[K, V]{c: c, out: s.out, first: k.From, table: table, kind: kind, full: s.full,
+		groups: make([]row[K, V], s.groups), gone: make([]row[K, V], s.groups)}
+}
+
+// add takes an entry of a group, counted from the first own one.
+func (r *rows[K, V]) add(group int, space int64, key K, val V) {
+	g := &r.groups[group]
+	if r.kind.Spaced() {
+		g.spaces = append(g.spaces, space)
+	}
+	g.keys = append(g.keys, key)
+	if r.kind.Valued() {
+		g.vals = append(g.vals, val)
+	}
+	if len(g.keys) >= rowsInChunk {
+		r.flush(group)
+	}
+}
+
+func (r *rows[K, V]) flush(group int) {
+	g := &r.groups[group]
+	if len(g.keys) == 0 {
+		return
+	}
+	r.out.Chunk(r.first+group, r.table, checkpoint.Put, len(g.keys), func(b []byte) (_ []byte, err error) {
+		if b, err = r.c.keys.Append(appendSpaces(b, g.spaces), g.keys); err != nil || !r.kind.Valued() {
+			return b, err
+		}
+		return r.c.vals.Append(b, g.vals)
+	})
+	clear(g.keys)
+	clear(g.vals)
+	g.spaces, g.keys, g.vals = g.spaces[:0], g.keys[:0], g.vals[:0]
+}
+
+// end writes what is left.
+func (r *rows[K, V]) end() {
+	for g := range r.groups {
+		r.flush(g)
+	}
+}
+
+func appendSpaces(b []byte, spaces []int64) []byte {
+	for _, s := range spaces {
+		b = binary.LittleEndian.AppendUint64(b, uint64(s))
+	}
+	return b
+}
+
+// remove writes that keys were removed in the intervals (after, upto].
+func (r *rows[K, V]) remove(log []removal[K], after, upto int64) {
+	put := func(group int) {
+		g := &r.gone[group]
+		if len(g.keys) > 0 {
+			r.out.Chunk(r.first+group, r.table, checkpoint.Delete, len(g.keys), func(b []byte) ([]byte, error) {
+				return r.c.keys.Append(appendSpaces(b, g.spaces), g.keys)
+			})
+		}
+		clear(g.keys)
+		g.spaces, g.keys = g.spaces[:0], g.keys[:0]
+	}
+	for i := range log {
+		x := &log[i]
+		switch {
+		case x.interval <= after || x.interval > upto:
+		case x.dropped:
+			for group := range r.gone {
+				if !r.full[group] {
+					r.out.Chunk(r.first+group, r.table, checkpoint.Drop, 1, func(b []byte) ([]byte, error) { return appendSpaces(b, []int64{x.space}), nil })
+				}
+			}
+		case !r.full[x.group]: // a base has nothing to remove
+			g := &r.gone[x.group]
+			if r.kind.Spaced() {
+				g.spaces = append(g.spaces, x.space)
+			}
+			if g.keys = append(g.keys, x.key); len(g.keys) == rowsInChunk {
+				put(int(x.group))
+			}
+		}
+	}
+	for group := range r.gone {
+		put(group)
+	}
+}
+
+// clear writes that the table is empty, in all groups that are no bases.
+func (r *rows[K, V]) clear() {
+	for group, full := range r.full {
+		if !full {
+			r.out.Chunk(r.first+group, r.table, checkpoint.Clear, 1, func(b []byte) ([]byte, error) { return b, nil })
+		}
+	}
+}
