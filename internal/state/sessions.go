@@ -378,6 +378,16 @@ func (x *Sessions[K, A]) Resume(now int64) error {
 	return nil
 }
 
+// Next is the earliest time at which Advance may have something to do, if there is one.
+func (x *Sessions[K, A]) Next() (at int64, some bool) {
+	for _, h := range []*timerHeap{&x.heap, &x.olderH} {
+		if h.n > 0 && (!some || h.top().at < at) {
+			at, some = h.top().at, true
+		}
+	}
+	return at, some
+}
+
 // Len is the number of sessions.
 func (x *Sessions[K, A]) Len() int { return x.newest.t.count + x.older.t.count }
 

@@ -19,7 +19,7 @@ import (
 //	          '---- front ---''---- back ----'
 //	          '-------- window of 6 ---------'
 //
-// Memory is the slices', at most as much again for what comes behind them, and two tables of the keys of one window. Only the slices are in a
+// Windows of one slice have nothing to merge. Memory is the slices', at most as much again for what comes behind them, and two tables of the keys of one window. Only the slices are in a
 // checkpoint; the rest is made of them again.
 type Sliding[K comparable, A any] struct {
 	*Slices[K, A]
@@ -53,8 +53,8 @@ func NewSliding[K comparable, A any](k *Keyed[K], name string, length, step int6
 			return nil, err // which is only said of types, that of raw's before
 		}
 	}
-	if err := k.add(x); err != nil {
-		return nil, err
+	if err := k.add(x); err != nil || length == 1 {
+		return x, err
 	}
 	if err := x.front.reset(&k.c); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (x *Sliding[K, A]) LastWindow(slice int64) (int64, bool) {
 // inside fire only, where no other method of x may be called. Slices stay until DropUpTo. MaxInt64 closes whatever has something.
 func (x *Sliding[K, A]) Close(upto int64, fire func(last int64, key K, hash uint64, a *A) error) error {
 	for !x.begun || x.closed < upto {
-		if x.front.t.count == 0 && x.back.t.count == 0 { // nothing to slide over what is empty
+		if x.length == 1 || x.front.t.count == 0 && x.back.t.count == 0 { // nothing to slide over what is empty
 			next, some := x.First()
 			if x.begun {
 				next, some = x.After(x.closed)
@@ -161,6 +161,13 @@ func (x *Sliding[K, A]) Close(upto int64, fire func(last int64, key K, hash uint
 }
 
 func (x *Sliding[K, A]) closeNext(slice int64, fire func(last int64, key K, hash uint64, a *A) error) error {
+	if x.length == 1 { // a window is a slice
+		x.closed = slice
+		if !x.last(slice) {
+			return nil
+		}
+		return x.Each(slice, fire)
+	}
 	begin := blockOf(slice, x.length) * x.length
 	if slice == begin {
 		if err := x.turn(slice-x.length+1, begin-1); err != nil {
@@ -300,6 +307,17 @@ func (x *Sliding[K, A]) fire(slice int64, fire func(last int64, key K, hash uint
 	})
 }
 
+// Next is the earliest slice that is still to be closed and may have something to give, if there is one.
+func (x *Sliding[K, A]) Next() (int64, bool) {
+	if x.begun && x.length > 1 && x.front.t.count+x.back.t.count > 0 {
+		return x.closed + 1, true
+	}
+	if x.begun {
+		return x.After(x.closed)
+	}
+	return x.First()
+}
+
 // Late is Update for a slice that is closed: windows that have not ended yet get the record, too. It looks into as many slices as a window has.
 func (x *Sliding[K, A]) Late(slice int64, key K, hash uint64, add func(a *A, fresh bool)) error {
 	x.k.Seek(key, hash)
@@ -318,7 +336,7 @@ func (x *Sliding[K, A]) lateDerived(slice int64, key *K, hash uint64, added bool
 	begin := blockOf(x.closed, x.length) * x.length
 	first := x.closed - x.length + 2 // of the next window
 	switch {
-	case slice < first && slice < begin:
+	case slice < first && slice < begin || x.length == 1:
 		return nil // has left
 	case slice >= begin:
 		return x.back.s.update(x.back.t, key, hash, add)
@@ -372,6 +390,9 @@ func (x *Sliding[K, A]) merged(first, last int64, key K, hash uint64) (sum A, so
 // Resume says, behind a restore, which slices were closed.
 func (x *Sliding[K, A]) Resume(closed int64) error {
 	x.begun, x.closed = true, closed
+	if x.length == 1 {
+		return nil
+	}
 	begin := blockOf(closed, x.length) * x.length
 	if err := x.turn(closed-x.length+2, begin-1); err != nil {
 		return err
