@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,79 +74,6 @@ func printList(out io.Writer, jobs []*thalwegv1.JobSummary, running, scheduled, 
 	}
 	if all {
 		section("---------------------- Terminated Jobs -----------------------", "No terminated jobs.", ended)
-	}
-}
-
-func newInfo(s *shared) *cobra.Command {
-	return &cobra.Command{
-		Use:   "info <JobID>",
-		Short: "Show a job: its state, subtasks, checkpoints and exceptions",
-		Args:  cobra.ExactArgs(1),
-		RunE: s.withJob(func(ctx context.Context, cmd *cobra.Command, c *client.Client, id string) error {
-			i, err := c.Info(ctx, id)
-			if err != nil {
-				return err
-			}
-			printInfo(cmd.OutOrStdout(), i)
-			return nil
-		}),
-	}
-}
-
-func printInfo(out io.Writer, i *thalwegv1.JobInfo) {
-	j := i.Summary
-	fmt.Fprintf(out, "Job          %s\nName         %s\nState        %s\n", j.Id, j.Name, progress.StatusName(j.Status))
-	if i.WaitingFor != "" {
-		fmt.Fprintf(out, "Waiting      %s\n", i.WaitingFor)
-	}
-	fmt.Fprintf(out, "Started      %s\n", timeText(j.StartedMs))
-	if j.EndedMs > 0 {
-		fmt.Fprintf(out, "Ended        %s (after %v)\n", timeText(j.EndedMs), (time.Duration(j.EndedMs-j.StartedMs) * time.Millisecond))
-	}
-	fmt.Fprintf(out, "Generation   %v, %d restarts\n", job.GenerationOf(i.Generation), i.Restarts)
-	fmt.Fprintf(out, "Leader       epoch %d at %s\n", i.Leader.GetEpoch(), i.Leader.GetAddress())
-	fmt.Fprintf(out, "Records      %d read, %d written\n", i.RecordsRead, i.RecordsWritten)
-	if c := i.Checkpoints; c != nil {
-		fmt.Fprintf(out, "Checkpoints  %d completed, %d failed", c.Completed, c.Failed)
-		if c.InProgress != 0 {
-			fmt.Fprintf(out, ", %d in progress", c.InProgress)
-		}
-		fmt.Fprintln(out)
-		if c.LatestId != 0 {
-			fmt.Fprintf(out, "  latest     %d, %s, %d ms, %s\n", c.LatestId, progress.Bytes(c.LatestSize), c.LatestDurationMs, c.LatestPath)
-		}
-		if c.RestoredId != 0 {
-			fmt.Fprintf(out, "  restored   %d\n", c.RestoredId)
-		}
-		if c.LastFailure != "" {
-			fmt.Fprintf(out, "  failure    %s\n", progress.FirstLine(c.LastFailure))
-		}
-	}
-	if len(i.Tasks) > 0 {
-		names := map[string]*thalwegv1.Vertex{}
-		for _, v := range i.Graph.GetVertices() {
-			names[v.Id] = v
-		}
-		fmt.Fprintln(out, "\nSubtasks")
-		w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "  VERTEX\tSUBTASK\tSTATE\tIN\tOUT\tTASKMANAGER")
-		for _, t := range i.Tasks {
-			r := t.Report
-			v := names[r.Task.Vertex]
-			fmt.Fprintf(w, "  %s\t%d/%d\t%s\t%d\t%d\t%s\n", v.GetName(), r.Task.Subtask+1, v.GetParallelism(), progress.TaskStateName(r.State),
-				r.Counters.GetRecordsIn(), r.Counters.GetRecordsOut(), t.Taskmanager)
-		}
-		w.Flush()
-	}
-	if len(i.Exceptions) > 0 {
-		fmt.Fprintln(out, "\nExceptions, newest first")
-		for _, e := range i.Exceptions {
-			fmt.Fprintf(out, "  %s  generation %v  %s\n", timeText(e.TimeMs), job.GenerationOf(e.Generation), strings.TrimSpace(e.Task+" "+e.Taskmanager))
-			fmt.Fprintf(out, "    %s\n", strings.ReplaceAll(strings.TrimSpace(e.Message), "\n", "\n    "))
-			for _, f := range e.Further {
-				fmt.Fprintf(out, "    further: %s\n", progress.FirstLine(f))
-			}
-		}
 	}
 }
 
