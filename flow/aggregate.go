@@ -224,7 +224,7 @@ func (o *windowing[K, T, A, R, U]) Open(c *stream.OpenContext) (err error) {
 
 func (o *windowing[K, T, A, R, U]) Snapshot(s *stream.Snapshot) error {
 	s.Entries(watermarkEntry(o.watermark))
-	return o.keyed.Snapshot(s.Keyed(), o.node.uid())
+	return s.State(o.keyed)
 }
 
 func (o *windowing[K, T, A, R, U]) Close() error {

@@ -323,7 +323,7 @@ func (p *processing[K, T, U]) Open(c *stream.OpenContext) error {
 }
 
 func (p *processing[K, T, U]) Snapshot(s *stream.Snapshot) error {
-	return p.keyed.Snapshot(s.Keyed(), p.op.uid)
+	return s.State(p.keyed)
 }
 
 func (p *processing[K, T, U]) Close() (err error) {

@@ -16,7 +16,7 @@ type Entry[K comparable, R any] struct {
 // are kept for ever.
 func Rolling[K comparable, T, A, R any](s Keyed[K, T], name string, a Aggregator[T, A, R], o ...Option) Stream[Entry[K, R]] {
 	n := &node{name: name, kind: "rolling", at: caller(), takes: elementOf[T]{}, gives: elementOf[Entry[K, R]]{}, keyed: true}
-	aggregating(s.stream.job, n, a)
+	aggregating(s.stream.job, n, "aggregate", a)
 	n.make = func(b *builder, next any) (any, error) {
 		op := &rolling[K, T, A, R]{link: linkTo[Entry[K, R]](next), node: n, key: s.key, a: a}
 		var err error
@@ -36,13 +36,13 @@ func Rolling[K comparable, T, A, R any](s Keyed[K, T], name string, a Aggregator
 	return transform[Entry[K, R]](s.stream, n, o)
 }
 
-// aggregating checks what an operator needs of its Aggregator, whose A becomes state.
-func aggregating[T, A, R any](j *Job, n *node, a Aggregator[T, A, R]) {
+// aggregating checks what an operator needs of its Aggregator, whose A becomes state under a name.
+func aggregating[T, A, R any](j *Job, n *node, name string, a Aggregator[T, A, R]) {
 	c, err := codec.For[A]()
 	if err != nil {
 		j.fail(n.at, "operator %q: its Aggregator keeps %v, which cannot be state: %w", n.name, elementOf[A]{}, err)
 	} else {
-		n.states = []string{"aggregate: " + c.Schema().String()}
+		n.states = []string{name + ": " + c.Schema().String()}
 	}
 	if p := a.check(); p != "" {
 		j.fail(n.at, "operator %q: %s", n.name, p)
@@ -116,7 +116,7 @@ func (o *rolling[K, T, A, R]) Open(c *stream.OpenContext) error {
 }
 
 func (o *rolling[K, T, A, R]) Snapshot(s *stream.Snapshot) error {
-	return o.keyed.Snapshot(s.Keyed(), o.node.uid())
+	return s.State(o.keyed)
 }
 
 func (o *rolling[K, T, A, R]) Close() error {

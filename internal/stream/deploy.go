@@ -50,7 +50,7 @@ func (h *Host) build(g *generation) error {
 			return fmt.Errorf("build %s: %w", id, err)
 		}
 		t.chain = chain
-		if len(chain.Gates) > 0 {
+		if t.head = chain.Head; t.head == nil && len(chain.Gates) > 0 {
 			t.head = chain.Gates[0].control()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/state"
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 	"github.com/thalweg-io/thalweg/internal/storage"
 )
@@ -82,9 +83,23 @@ type Snapshot struct {
 
 // snapshotSet is one task's snapshot while it is made.
 type snapshotSet struct {
-	entries map[string][][]byte
-	files   *checkpoint.FileWriter
-	async   []asyncPart
+	id        int64
+	entries   map[string][][]byte
+	files     *checkpoint.FileWriter
+	async     []asyncPart
+	base      int64             // the completed checkpoint that keyed state is written as a change of; 0: none
+	baseFiles []checkpoint.File // of it
+	keyed     []KeyedState      // not saved yet: the task goes on with it
+	swept     chan struct{}     // closed when keyed state is saved, or lost
+	lost      error             // why nothing comes of it; set before swept is closed
+	all       []checkpoint.File // what the keyed state is made of, once it is durable
+}
+
+// KeyedState is saved beside the task's work. See state.Keyed.
+type KeyedState interface {
+	Begin(state.Plan) error
+	Sweep(budget int) (done bool)
+	Abort()
 }
 
 type asyncPart struct {
@@ -97,8 +112,18 @@ func (s *Snapshot) Entries(entries ...[]byte) {
 	s.set.entries[s.uid] = append(s.set.entries[s.uid], entries...)
 }
 
-// Keyed takes the sections of keyed state.
-func (s *Snapshot) Keyed() *checkpoint.FileWriter { return s.set.files }
+// State has keyed state saved as it is now, while the operator goes on. An operator has one.
+func (s *Snapshot) State(k KeyedState) error {
+	p := state.Plan{Checkpoint: s.ID, Base: s.set.base, Out: s.set.files, Operator: s.uid}
+	if s.set.base != 0 {
+		p.Rebase = checkpoint.Rebase(s.set.baseFiles, s.uid)
+	}
+	if err := k.Begin(p); err != nil {
+		return err
+	}
+	s.set.keyed = append(s.set.keyed, k)
+	return nil
+}
 
 // Async has f run beside the task; what it returns joins Entries, and the acknowledgement waits for it.
 func (s *Snapshot) Async(f func(context.Context) ([][]byte, error)) {
@@ -119,7 +144,8 @@ type Vertex struct {
 // Chain is one subtask's operators.
 type Chain struct {
 	Operators   []NamedOperator // upstream first
-	Gates       []Gate          // one for each incoming edge, in order of edge id, all with the same input; none for sources and coordinators
+	Gates       []Gate          // one for each incoming edge, in order of edge id; none for sources and coordinators
+	Head        Control         // what all gates together feed: watermarks and ends come here; nil: the first gate's input
 	Source      Source          // of a reader vertex
 	Coordinator Coordinator     // of a coordinator vertex
 	Committers  int             // operators that confirm: the subtask is not finished before each has confirmed

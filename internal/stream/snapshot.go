@@ -2,7 +2,9 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -22,13 +24,23 @@ func (t *task) snapshot(b align.Barrier) error {
 	if err != nil {
 		return t.carry(t.refuse(b.ID, err))
 	}
-	set := &snapshotSet{entries: map[string][][]byte{}, files: files}
+	set := &snapshotSet{id: b.ID, entries: map[string][][]byte{}, files: files, swept: make(chan struct{})}
+	t.stopTaking()
+	if b.Base != 0 {
+		maps.DeleteFunc(t.taken, func(id int64, _ []checkpoint.File) bool { return id < b.Base })
+		if base := t.taken[b.Base]; sizeOf(base) > t.worthADelta() {
+			set.base, set.baseFiles = b.Base, base
+		}
+	}
 	for _, o := range t.chain.Operators {
 		s := &Snapshot{ID: b.ID, Base: b.Base, Final: b.Final, uid: o.UID, set: set}
 		if err := o.Operator.Snapshot(s); err != nil {
+			set.giveUp()
 			return fmt.Errorf("snapshot %d of %s: %w", b.ID, o.UID, err)
 		}
 	}
+	t.taking = set
+	t.sweep(sweptAtOnce)
 	if err := t.flush(true); err != nil {
 		return fmt.Errorf("snapshot %d: %w", b.ID, err)
 	}
@@ -54,13 +66,99 @@ func (t *task) snapshot(b align.Barrier) error {
 			a.AsyncNs = int64(time.Since(began))
 			t.mail(m)
 		}()
-		m.err = t.finishSnapshot(t.ctx, b, a, set)
+		m.err = t.finishSnapshot(t.ctx, a, set)
+		m.files = set.all
 	}()
 	return nil
 }
 
+// How much of the state is looked at without a pause: at the barrier, so that small state is done with it, and at a time afterwards. The latter is a
+// pause for records, of up to 50 ns a slot.
+const (
+	sweptAtOnce  = 16 << 10
+	sweptAtATime = 4 << 10
+)
+
+// sweepShare is the part of a busy task's time that the sweep takes; a task that rests gives it all that is left.
+const sweepShare = 12
+
+// What waits to be written: beyond the first the sweep rests; beyond the second, as changes go on, the snapshot is given up.
+const (
+	fullBacklog = 32 << 20
+	lostBacklog = 256 << 20
+)
+
+// sweepBeside goes on with the snapshot that is being taken, beside work that took the task some time.
+func (t *task) sweepBeside(worked time.Duration) {
+	t.sweepDue += worked / sweepShare
+	if t.sweepDue < t.sweepTook {
+		return
+	}
+	began := time.Now()
+	t.sweep(sweptAtATime)
+	t.sweepTook = time.Since(began)
+	t.sweepDue = min(t.sweepDue, 2*t.sweepTook) - t.sweepTook
+}
+
+// sweep looks at more of the state for the snapshot that is being taken. It reports false if it has to wait for the storage.
+func (t *task) sweep(budget int) bool {
+	set := t.taking
+	switch waiting := set.files.Backlog(); {
+	case t.aligner.Abandoned(set.id):
+		t.stopTaking()
+		return true
+	case waiting > lostBacklog:
+		set.lost = fmt.Errorf("%d MiB of changed state wait for the storage, which is too slow", waiting>>20)
+		t.stopTaking()
+		return true
+	case waiting > fullBacklog:
+		return false
+	}
+	for len(set.keyed) > 0 {
+		if !set.keyed[0].Sweep(budget) {
+			return true
+		}
+		set.keyed = set.keyed[1:]
+	}
+	t.taking = nil
+	close(set.swept)
+	return true
+}
+
+// stopTaking gives the snapshot up that is being taken, if there is one.
+func (t *task) stopTaking() {
+	if t.taking == nil {
+		return
+	}
+	for _, k := range t.taking.keyed {
+		k.Abort()
+	}
+	t.taking.giveUp()
+	t.taking = nil
+}
+
+// giveUp has nothing come of the snapshot.
+func (s *snapshotSet) giveUp() {
+	if s.lost == nil {
+		s.lost = errGivenUp
+	}
+	close(s.swept)
+}
+
+var errGivenUp = errors.New("the snapshot was given up")
+
+// worthADelta is how large state is before deltas of it are written: below, a base costs as little, and is one file to read.
+func (t *task) worthADelta() int64 { return max(int64(t.host.c.InlineThreshold), 64<<10) }
+
+func sizeOf(files []checkpoint.File) (n int64) {
+	for i := range files {
+		n += files[i].Size
+	}
+	return n
+}
+
 // finishSnapshot runs what takes long and makes every byte durable. Only then may the snapshot be acknowledged.
-func (t *task) finishSnapshot(ctx context.Context, b align.Barrier, a *thalwegv1.Acknowledge, set *snapshotSet) error {
+func (t *task) finishSnapshot(ctx context.Context, a *thalwegv1.Acknowledge, set *snapshotSet) error {
 	for _, p := range set.async {
 		entries, err := p.f(ctx)
 		if err != nil {
@@ -74,15 +172,22 @@ func (t *task) finishSnapshot(ctx context.Context, b align.Barrier, a *thalwegv1
 			s.Operators = append(s.Operators, checkpoint.OperatorState{UID: o.UID, Entries: e})
 		}
 	}
+	<-set.swept // by the task, at the latest when it ends
+	if set.lost != nil {
+		set.files.Abort()
+		return set.lost
+	}
 	f, err := set.files.Finish(ctx)
 	if err != nil {
 		return err
 	}
-	if f != nil {
-		s.Files = append(s.Files, *f)
-	}
-	a.State = s.Append(nil)
 	a.Bytes = s.Bytes()
+	if f != nil {
+		a.Bytes += f.Size
+	}
+	set.all = set.files.Chain(set.baseFiles, f)
+	s.Files = set.all
+	a.State = s.Append(nil)
 	return nil
 }
 
@@ -96,7 +201,7 @@ func (t *task) stateFile(id int64) (*checkpoint.FileWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return checkpoint.NewFileWriter(checkpoint.FileConfig{FS: fs, Dir: dir, Checkpoint: id, Task: t.id, Generation: t.gen.id,
+	return checkpoint.NewFileWriter(t.ctx, checkpoint.FileConfig{FS: fs, Dir: dir, Checkpoint: id, Task: t.id, Generation: t.gen.id,
 		InlineThreshold: t.host.c.InlineThreshold}), nil
 }
 
@@ -118,6 +223,7 @@ func (t *task) snapshotDone(m mail) error {
 		}
 		return t.carry(t.refuse(m.id, m.err))
 	}
+	t.taken[m.id] = m.files
 	t.aligner.Step(align.Event{Kind: align.Acknowledged, ID: m.id})
 	t.host.acknowledged(t, m.ack)
 	return nil

@@ -65,6 +65,10 @@ type task struct {
 	restored    int64
 	over        bool // FINISHED
 	snapshots   sync.WaitGroup
+	taking      *snapshotSet                // whose keyed state is being saved; nil: none
+	taken       map[int64][]checkpoint.File // keyed state of what was acknowledged, as far as it may be a base
+	sweepDue    time.Duration               // of the sweep, for work done since
+	sweepTook   time.Duration               // a part of it, the last time
 }
 
 type mailKind uint8
@@ -89,6 +93,7 @@ type mail struct {
 	event   []byte
 	ended   bool
 	ack     *thalwegv1.Acknowledge
+	files   []checkpoint.File
 	err     error
 }
 
@@ -166,6 +171,7 @@ func (t *task) close() (err error) {
 	t.mu.mail, t.mu.over = nil, true
 	t.mu.Unlock()
 	t.cancel()
+	t.stopTaking()
 	t.snapshots.Wait()
 	if t.chain == nil {
 		return nil
@@ -182,6 +188,7 @@ func (t *task) close() (err error) {
 func (t *task) openChain(own *checkpoint.SubtaskState, reader *checkpoint.Reader, restoredEnded bool) error {
 	ops := t.chain.Operators
 	t.confirms = map[int64]int{}
+	t.taken = map[int64][]checkpoint.File{}
 	t.confirmed = t.restored
 	for i := len(ops) - 1; i >= 0; i-- {
 		o := ops[i]
@@ -232,7 +239,7 @@ func (t *task) loop() error {
 		if err := t.expire(); err != nil { // also of a task that never rests
 			return err
 		}
-		worked, err := t.slice()
+		worked, err := t.sliceAndSweep()
 		if err != nil {
 			return err
 		}
@@ -246,6 +253,22 @@ func (t *task) loop() error {
 		o.control(element{kind: finished})
 	}
 	return nil
+}
+
+// sliceAndSweep is slice while no snapshot is being taken. Else its sweep gets a share of the time of work, and all of it when there is none.
+func (t *task) sliceAndSweep() (worked bool, err error) {
+	if t.taking == nil {
+		return t.slice()
+	}
+	began := time.Now()
+	if worked, err = t.slice(); err != nil || t.taking == nil {
+		return worked, err
+	}
+	if worked {
+		t.sweepBeside(time.Since(began))
+		return true, nil
+	}
+	return t.sweep(sweptAtATime), nil
 }
 
 // slice does a bounded piece of work, and only with room on every output.
@@ -346,6 +369,9 @@ func (t *task) waitForRoom() error {
 	}
 }
 
+// backlogLook is how often a sweep that waits for the storage looks whether there is room.
+const backlogLook = 2 * time.Millisecond
+
 // rest waits until there may be something to do. What is buffered goes out first: an idle edge adds no delay.
 func (t *task) rest() error {
 	if err := t.flush(false); err != nil {
@@ -360,6 +386,9 @@ func (t *task) rest() error {
 		if d := max(time.Until(t.deadline), 0); until < 0 || d < until {
 			until = d
 		}
+	}
+	if t.taking != nil && (until < 0 || until > backlogLook) { // its sweep waits for the storage
+		until = backlogLook
 	}
 	if until == 0 {
 		return t.expire()

@@ -36,6 +36,10 @@ const streamAt = 4 << 20
 // add takes a sealed block.
 func (u *upload) add(b []byte) {
 	u.mu.Lock()
+	if u.mu.gone {
+		u.mu.Unlock()
+		return
+	}
 	u.mu.blocks = append(u.mu.blocks, b)
 	u.mu.bytes += int64(len(b))
 	begin := u.more == nil && u.mu.bytes > u.streamAt
@@ -69,6 +73,13 @@ func (u *upload) backlog() int64 {
 // stream writes what comes, and ends when there is no more, or after an error.
 func (u *upload) stream() {
 	defer close(u.done)
+	defer func() {
+		if u.err != nil { // finish will say it; what still comes is for nobody
+			u.mu.Lock()
+			u.mu.gone, u.mu.blocks, u.mu.bytes = true, nil, 0
+			u.mu.Unlock()
+		}
+	}()
 	u.path = fileName(u.c.Checkpoint, u.c.Task, u.c.Generation)
 	if u.out, u.err = u.c.FS.Create(u.ctx, storage.Join(u.c.Dir, u.path)); u.err != nil {
 		return
