@@ -60,7 +60,7 @@ func TestJobsOverTheirMemory(t *testing.T) {
 		return id
 	}
 
-	neighbour := run(nil, "-keep", "nothing")
+	neighbour := run([]string{"-D", "execution.checkpointing.interval=500 ms"}, "-keep", "nothing")
 	before, err := c.WaitRunning(within(t, time.Minute), neighbour, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,48 @@ func TestJobsOverTheirMemory(t *testing.T) {
 	if after.Restarts != 0 || after.Generation.N != before.Generation.N || len(after.Exceptions) != 0 || after.Summary.Status != thalwegv1.JobStatus_JOB_STATUS_RUNNING {
 		t.Errorf("the other job was touched: %v, %d restarts, %v", after.Summary, after.Restarts, after.Exceptions)
 	}
+	measured(t, c, neighbour)
 	if now := tm.Children(); !slices.Equal(now, workers) || !tm.Alive() {
 		t.Errorf("workers %v, before %v; the taskmanager lives: %v", now, workers, tm.Alive())
+	}
+}
+
+// measured checks what is said of a job that reads and hands on 1000 records a second in one chain, and its form for a person.
+func measured(t *testing.T, c *cluster.Cluster, id string) {
+	t.Helper()
+	chain := func(i *thalwegv1.JobInfo) *thalwegv1.TaskCounters {
+		for _, task := range i.Tasks {
+			if slices.ContainsFunc(i.Graph.Vertices, func(v *thalwegv1.Vertex) bool { return v.Id == task.Report.Task.Vertex && !v.Coordinator }) {
+				return task.Report.Counters
+			}
+		}
+		return nil
+	}
+	i, err := c.WaitFor(within(t, 20*time.Second), id, func(i *thalwegv1.JobInfo) bool {
+		return chain(i).GetRates() != nil && chain(i).GetCheckpoint().GetCount() > 1
+	})
+	if err != nil {
+		t.Fatalf("%v: %v", err, chain(i))
+	}
+	m := chain(i)
+	r := m.Rates
+	if all := r.BusyMs + r.IdleMs + r.BackpressuredMs; r.RecordsIn < 500 || r.RecordsIn > 2000 || r.RecordsOut < 500 || r.RecordsOut > 2000 || r.IdleMs < 500 ||
+		all < 990 || all > 1010 {
+		t.Errorf("%v, at 1000 records a second", r)
+	}
+	if m.BytesIn != 0 || m.BytesOut != 0 || m.Checkpoint.AsyncNs <= 0 || m.Checkpoint.SyncNs <= 0 || m.Checkpoint.Bytes <= 0 {
+		t.Errorf("%v", m)
+	}
+	for flag, want := range map[string]string{"--subtasks=false": "VERTEX", "--subtasks": "SUBTASK"} {
+		out, err := c.Thalweg(within(t, time.Minute), "info", "--config-dir", c.ConfDir(), flag, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range []string{want, "BACKPRESSURED", "WATERMARK", "ALIGNMENT", "hoard", "numbers"} {
+			if !strings.Contains(out, w) {
+				t.Errorf("info %s lacks %q:\n%s", flag, w, out)
+			}
+		}
+		t.Log(out)
 	}
 }
