@@ -65,7 +65,7 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 	}
 	n.make = func(b *builder, next any) (any, error) {
 		op := &timing[T]{next: next.(stream.Input[T]), at: at, bound: int64(settings.bound), idle: int64(settings.idle),
-			splits: make(map[int32]*splitTime), sent: stream.NoTime}
+			splits: make(map[int32]*splitTime), sent: stream.NoTime, counters: b.t.Counters()}
 		if op.idle > 0 {
 			op.clock = func() int64 { return time.Now().UnixNano() }
 			b.ticks = append(b.ticks, op)
@@ -82,16 +82,17 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 // the lowest of its splits'.
 type timing[T any] struct {
 	stream.Base
-	next   stream.Input[T]
-	at     func(T) time.Time
-	bound  int64
-	idle   int64        // ns; 0: never
-	clock  func() int64 // nil unless idle
-	splits map[int32]*splitTime
-	sent   int64 // highest watermark handed on
-	idling bool  // all splits are idle, and that has been handed on
-	times  []int64
-	out    stream.Batch[T]
+	next     stream.Input[T]
+	counters *stream.Counters
+	at       func(T) time.Time
+	bound    int64
+	idle     int64        // ns; 0: never
+	clock    func() int64 // nil unless idle
+	splits   map[int32]*splitTime
+	sent     int64 // highest watermark handed on
+	idling   bool  // all splits are idle, and that has been handed on
+	times    []int64
+	out      stream.Batch[T]
 }
 
 type splitTime struct {
@@ -174,6 +175,7 @@ func (t *timing[T]) advance(to int64) error {
 		return nil
 	}
 	t.sent = to
+	t.counters.SetWatermark(to)
 	return t.next.Watermark(to)
 }
 

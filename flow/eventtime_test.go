@@ -43,7 +43,7 @@ func (r *recorder) SplitEnd(s int32) error { return nil }
 func (r *recorder) End() error             { return nil }
 
 func newTiming(r *recorder, bound, idle time.Duration) *timing[int64] {
-	return &timing[int64]{next: r, at: func(v int64) time.Time { return time.Unix(0, v) }, bound: int64(bound), idle: int64(idle),
+	return &timing[int64]{next: r, counters: new(stream.Counters), at: func(v int64) time.Time { return time.Unix(0, v) }, bound: int64(bound), idle: int64(idle),
 		splits: map[int32]*splitTime{}, sent: stream.NoTime}
 }
 

@@ -28,6 +28,9 @@ func (c *Counters) AddLate(n int) { c.late.Add(int64(n)) }
 // AddSkipped counts records that a policy has left out.
 func (c *Counters) AddSkipped(n int) { c.skipped.Add(int64(n)) }
 
+// SetWatermark notes the watermark that a source's chain has placed; the runtime notes those of channels.
+func (c *Counters) SetWatermark(at int64) { c.outMark.set(at) }
+
 // received counts a batch from a channel; bytes is 0 if it came from this process.
 func (c *Counters) received(records, bytes int) {
 	c.in.Add(int64(records))
