@@ -3,6 +3,8 @@ package worker
 import (
 	"errors"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -166,6 +168,29 @@ func TestWithoutTheSystemsWord(t *testing.T) {
 	w.deployed(&thalwegv1.Deploy{})
 	if got := w.look(); got.heapLimit < 50*mib || got.heapLimit > 100*mib {
 		t.Errorf("%+v of a share of 100 MiB", got)
+	}
+}
+
+// TestTheRuntimeIsTold: what is decided reaches the Go runtime.
+func TestTheRuntimeIsTold(t *testing.T) {
+	cpus, limit := runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1)
+	defer runtime.GOMAXPROCS(cpus)
+	defer debug.SetMemoryLimit(limit)
+	w := newWatch(&thalwegv1.WorkerStart{Slots: 4, Cpus: 12, MemoryBytes: 4096 * mib}, &thalwegv1.JobGraph{Vertices: []*thalwegv1.Vertex{{Id: "v", Parallelism: 3}}})
+	tasks := []*thalwegv1.TaskID{{Vertex: "v"}, {Vertex: "v", Subtask: 1}, {Vertex: "v", Subtask: 2}}
+	for n, want := range map[int]int{1: 3, 3: 9} {
+		w.deployed(&thalwegv1.Deploy{Tasks: tasks[:n]})
+		if got := runtime.GOMAXPROCS(0); got != want {
+			t.Errorf("%d of 4 slots of 12 processors: GOMAXPROCS %d, want %d", n, got, want)
+		}
+		w.tune(w.look())
+		share := int64(n) * 1024 * mib
+		if got := debug.SetMemoryLimit(-1); got > share || got < share*9/10-64*mib {
+			t.Errorf("%d of 4 slots of 4096 MiB: the heap's limit is %d MiB", n, got/mib)
+		}
+		if u := w.usage(); u.Limit != share || u.Resident <= 0 || u.Heap <= 0 {
+			t.Errorf("usage: %v", u)
+		}
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 	"github.com/thalweg-io/thalweg/test/cluster"
 )
 
-// TestJobsOverTheirMemory runs three jobs on one taskmanager of three slots. Two keep more than their share: one fails, the other restarts as
-// often as its strategy lets it. The third one and the taskmanager notice nothing.
+// TestJobsOverTheirMemory runs four jobs on one taskmanager of four slots. Two keep more than their share: one fails, the other restarts as
+// often as its strategy lets it. One makes much garbage of what fits, which a collector without a limit would let grow to twice of that. The
+// fourth one and the taskmanager notice nothing.
 func TestJobsOverTheirMemory(t *testing.T) {
 	hoarder := filepath.Join(t.TempDir(), "hoarder")
 	build := exec.Command("go", "build", "-trimpath", "-o", hoarder, "./hoarder")
@@ -30,7 +31,7 @@ func TestJobsOverTheirMemory(t *testing.T) {
 		"high-availability.storageDir":     filepath.Join(dir, "storage"),
 		"execution.checkpointing.dir":      filepath.Join(dir, "checkpoints"),
 		"execution.checkpointing.interval": "0 s",
-		"taskmanager.memory.process.size":  "512 mb",
+		"taskmanager.memory.process.size":  "688 mb",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,7 @@ func TestJobsOverTheirMemory(t *testing.T) {
 	if _, err := c.JobManager("jobmanager"); err != nil {
 		t.Fatal(err)
 	}
-	tm, err := c.TaskManager("taskmanager", 3)
+	tm, err := c.TaskManager("taskmanager", 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +66,13 @@ func TestJobsOverTheirMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	churning := run(nil, "-keep", "newest", "-rate", "20000")
+	if _, err := c.WaitRunning(within(t, time.Minute), churning, -1); err != nil {
+		t.Fatal(err)
+	}
 	workers := tm.Children()
-	if len(workers) != 1 {
-		t.Fatalf("%d workers of one job", len(workers))
+	if len(workers) != 2 {
+		t.Fatalf("%d workers of two jobs", len(workers))
 	}
 
 	inState := run([]string{"-D", "restart-strategy.type=none"}, "-keep", "state", "-rate", "20000")
@@ -90,7 +95,7 @@ func TestJobsOverTheirMemory(t *testing.T) {
 			t.Fatal("no cause of the failure")
 		}
 		said := i.Exceptions[0].Message
-		for _, want := range append(j.says, "job "+j.id+" (hoarder)", "taskmanager taskmanager", "resident (RSS)", "the share of 1 of 3 slots", "149.3 MiB",
+		for _, want := range append(j.says, "job "+j.id+" (hoarder)", "taskmanager taskmanager", "resident (RSS)", "the share of 1 of 4 slots", "150.5 MiB",
 			"taskmanager.memory.process.size") {
 			if !strings.Contains(said, want) {
 				t.Errorf("the cause lacks %q:\n%s", want, said)
@@ -110,6 +115,10 @@ func TestJobsOverTheirMemory(t *testing.T) {
 		t.Errorf("the other job was touched: %v, %d restarts, %v", after.Summary, after.Restarts, after.Exceptions)
 	}
 	measured(t, c, neighbour)
+	// All that it keeps has been replaced once.
+	if i, err := c.WaitFor(within(t, time.Minute), churning, func(i *thalwegv1.JobInfo) bool { return i.RecordsWritten > 2*90<<10 }); err != nil || i.Restarts != 0 {
+		t.Errorf("the job that makes garbage: %v, %d restarts, %v", err, i.GetRestarts(), i.GetExceptions())
+	}
 	if now := tm.Children(); !slices.Equal(now, workers) || !tm.Alive() {
 		t.Errorf("workers %v, before %v; the taskmanager lives: %v", now, workers, tm.Alive())
 	}
