@@ -35,6 +35,15 @@ type Options struct {
 	Log      *slog.Logger
 	// Configuration overrides what the job sets, by configuration key.
 	Configuration map[string]string
+	// Restart is what to do after a failure; nil: the run fails. A person who waits wants to see a failure at once.
+	Restart *thalwegv1.RestartOptions
+}
+
+func (o *Options) restart() *thalwegv1.RestartOptions {
+	if o.Restart != nil {
+		return o.Restart
+	}
+	return &thalwegv1.RestartOptions{Strategy: "none"}
 }
 
 // day is longer than any run: nothing here is judged by silence.
@@ -78,7 +87,7 @@ func (r *run) run(ctx context.Context) error {
 			Job: scheduler.JobConfig{
 				Epoch:          1,
 				Checkpoints:    &thalwegv1.CheckpointOptions{IntervalMs: 10_000, TimeoutMs: 600_000, AlignedTimeoutMs: 1000, Retained: 1, TolerableFailures: -1},
-				Restart:        &thalwegv1.RestartOptions{Strategy: "none"}, // a person waits: a failure is shown at once
+				Restart:        r.o.restart(),
 				Reconciliation: time.Second,
 			},
 		},
