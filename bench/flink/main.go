@@ -125,6 +125,6 @@ func (o options) repeat(ctx context.Context, measure func() error) error {
 
 func (o options) print(w span) {
 	core := w.to.Processor - w.from.Processor
-	events := w.to.Emitted - w.from.Emitted
+	events := w.to.Events - w.from.Events
 	fmt.Printf("%s %s %d %.2f %.0f\n", o.job.Query, o.settings.Backend, events, core.Seconds(), float64(events)/core.Seconds())
 }

@@ -133,7 +133,7 @@ func TestFlinkIsMeasured(t *testing.T) {
 	if wall < time.Second || used <= 0 || used > time.Duration(runtime.NumCPU()+1)*wall {
 		t.Errorf("%v of processor time in %v on %d processors", used, wall, runtime.NumCPU())
 	}
-	if s.to.Emitted <= s.from.Emitted {
-		t.Errorf("%d records emitted, then %d", s.from.Emitted, s.to.Emitted)
+	if s.to.Events <= s.from.Events {
+		t.Errorf("the source is at event %d, and then at %d", s.from.Events, s.to.Events)
 	}
 }

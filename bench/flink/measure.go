@@ -17,7 +17,7 @@ import (
 // span is what lies between two moments.
 type span struct{ from, to harness.Sample }
 
-var errStands = errors.New("no event was emitted in the measured time; the job failed or stands")
+var errStands = errors.New("the source is no event further after the measured time; the job failed or stands")
 
 // window runs a job that does not end by itself, and measures a time of it.
 func window(ctx context.Context, c *harness.Cluster, j harness.Job, settle, length time.Duration) (s span, err error) {
@@ -40,7 +40,7 @@ func window(ctx context.Context, c *harness.Cluster, j harness.Job, settle, leng
 	if s.to, err = job.Sample(); err != nil {
 		return s, err
 	}
-	if s.to.Emitted == s.from.Emitted {
+	if s.to.Events == s.from.Events {
 		return s, errStands
 	}
 	return s, job.Cancel(ctx)

@@ -40,7 +40,7 @@ const line = 64
 // Sample is what was seen at one moment.
 type Sample struct {
 	At        time.Time
-	Emitted   int64         // records, by all splits of the source
+	Events    int64         // behind all splits of the source, those of kinds that the query does not read included
 	Processor time.Duration // of all TaskManagers since their start
 }
 
@@ -98,7 +98,7 @@ func (r *Running) Sample() (Sample, error) {
 		return Sample{}, err
 	}
 	for i := range r.splits {
-		s.Emitted += int64(binary.LittleEndian.Uint64(counts[i*line:]))
+		s.Events += int64(binary.LittleEndian.Uint64(counts[i*line:]))
 	}
 	for _, cmd := range r.cluster.taskManagers {
 		t, err := processorTime(cmd.Process.Pid)
@@ -116,7 +116,7 @@ func (r *Running) Flowing(ctx context.Context) error {
 	defer poll.Stop()
 	for {
 		s, err := r.Sample()
-		if err != nil || s.Emitted > 0 {
+		if err != nil || s.Events > 0 {
 			return err
 		}
 		select {

@@ -41,6 +41,7 @@ CREATE TABLE datagen (
     'events' = '${events}',
     'seed' = '${seed}',
     'rate' = '${rate}',
+    'kinds' = '${kinds}',
     'counts' = '${counts}',
     'linger' = '${linger}'
 );

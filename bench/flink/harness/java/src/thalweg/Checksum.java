@@ -10,13 +10,13 @@ public final class Checksum {
 
     public static void main(String[] args) {
         int splits = Integer.parseInt(args[2]);
-        NexmarkConfig config = new NexmarkConfig(Long.parseLong(args[0]), Long.parseLong(args[1]), Long.parseLong(args[3]));
+        NexmarkConfig config = new NexmarkConfig(Long.parseLong(args[0]), Long.parseLong(args[1]), Long.parseLong(args[3]), NexmarkConfig.ALL);
         Checksum checksum = new Checksum();
         for (int i = 0; i < splits; i++) {
-            Records.Sequence<Model.Event> events = new NexmarkEvents(config).from(i, splits, 0);
             long share = new GeneratedSource.Split(i, splits, 0).share(config.events());
-            for (long n = 0; n < share; n++) {
-                checksum.add(line(events.next()));
+            Records.Sequence<Model.Event> events = new NexmarkEvents(config).between(i, splits, 0, share);
+            for (Model.Event event = events.next(); event != null; event = events.next()) {
+                checksum.add(line(event));
             }
         }
         System.out.printf("%016x%n", checksum.hash);

@@ -10,8 +10,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * How many records a split's reader has emitted, where another process can read it at any moment: a file of one cache line per split, the
- * count in its first eight bytes, little endian. The file exists and has its full size before the job starts.
+ * How far a split's reader is, where another process can read it at any moment: a file of one cache line per split, the
+ * position in its first eight bytes, little endian. The file exists and has its full size before the job starts.
  */
 final class Counts {
     private static final int LINE = 64;
@@ -25,7 +25,7 @@ final class Counts {
         }
     }
 
-    void set(long emitted) {
-        LONG.setOpaque(line, 0, emitted);
+    void set(long position) {
+        LONG.setOpaque(line, 0, position);
     }
 }

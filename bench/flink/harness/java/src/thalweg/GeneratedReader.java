@@ -9,7 +9,7 @@ import org.apache.flink.api.connector.source.SourceReader;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.core.io.InputStatus;
 
-/** Emits the records of one split and counts them. All calls come from the source's task. */
+/** Emits the records of one split and says how far it is. All calls come from the source's task. */
 final class GeneratedReader<T> implements SourceReader<T, GeneratedSource.Split> {
     /** Records per call: enough that the call costs nothing, few enough that the task looks at its mail often. */
     private static final int BATCH = 128;
@@ -26,8 +26,6 @@ final class GeneratedReader<T> implements SourceReader<T, GeneratedSource.Split>
     private GeneratedSource.Split split; // null until assigned, and for ever if there are more readers than splits
     private Records.Sequence<T> sequence;
     private Counts counts;
-    private long emitted;
-    private long share;
 
     GeneratedReader(SourceReaderContext context, Records<T> records, long events, String countsFile, long lingerMillis) {
         this.context = context;
@@ -50,9 +48,7 @@ final class GeneratedReader<T> implements SourceReader<T, GeneratedSource.Split>
             throw new IllegalStateException("a reader takes one split, and got " + splits + " with " + split + " assigned");
         }
         split = splits.get(0);
-        emitted = split.emitted();
-        share = split.share(events);
-        sequence = records.from(split.index(), split.splits(), emitted);
+        sequence = records.between(split.index(), split.splits(), split.position(), split.share(events));
         try {
             counts = new Counts(countsFile, split.index());
         } catch (IOException e) {
@@ -72,13 +68,16 @@ final class GeneratedReader<T> implements SourceReader<T, GeneratedSource.Split>
         if (split == null) {
             return noMoreSplits ? InputStatus.END_OF_INPUT : InputStatus.NOTHING_AVAILABLE;
         }
-        int n = (int) Math.min(BATCH, share - emitted);
-        for (int i = 0; i < n; i++) {
-            output.collect(sequence.next());
+        for (int i = 0; i < BATCH; i++) {
+            T record = sequence.next();
+            if (record == null) {
+                counts.set(sequence.position());
+                return through();
+            }
+            output.collect(record);
         }
-        emitted += n;
-        counts.set(emitted);
-        return emitted < share ? InputStatus.MORE_AVAILABLE : through();
+        counts.set(sequence.position());
+        return InputStatus.MORE_AVAILABLE;
     }
 
     private InputStatus through() {
@@ -97,7 +96,7 @@ final class GeneratedReader<T> implements SourceReader<T, GeneratedSource.Split>
 
     @Override
     public List<GeneratedSource.Split> snapshotState(long checkpoint) {
-        return split == null ? List.of() : List.of(new GeneratedSource.Split(split.index(), split.splits(), emitted));
+        return split == null ? List.of() : List.of(new GeneratedSource.Split(split.index(), split.splits(), sequence.position()));
     }
 
     @Override

@@ -14,9 +14,9 @@ import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.api.java.typeutils.ResultTypeQueryable;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
-/** A source of generated records with one split per subtask. It ends after a number of records in all, or never. */
+/** A source of generated records with one split per subtask. It ends after a number of positions in all, or never. */
 final class GeneratedSource<T> implements Source<T, GeneratedSource.Split, List<GeneratedSource.Split>>, ResultTypeQueryable<T> {
-    /** The number of records of a source that never ends: more than any does in its life, and small enough to reckon with. */
+    /** The number of positions of a source that never ends: more than any does in its life, and small enough to reckon with. */
     static final long ENDLESS = 1L << 44;
 
     private final Records<T> records;
@@ -25,7 +25,7 @@ final class GeneratedSource<T> implements Source<T, GeneratedSource.Split, List<
     private final long lingerMillis;
 
     /**
-     * @param events how many records all splits give together, or {@link #ENDLESS}
+     * @param events how many positions all splits have together, or {@link #ENDLESS}
      * @param counts the file of {@link Counts}
      * @param lingerMillis how long a reader that is through waits before it says so: windows in processing time are not closed by the end
      */
@@ -36,8 +36,8 @@ final class GeneratedSource<T> implements Source<T, GeneratedSource.Split, List<
         this.lingerMillis = lingerMillis;
     }
 
-    /** One of {@code splits} equal parts, of which {@code emitted} records have been given; what does not divide belongs to the last. */
-    record Split(int index, int splits, long emitted) implements SourceSplit {
+    /** One of {@code splits} equal parts, read up to a position; what does not divide belongs to the last. */
+    record Split(int index, int splits, long position) implements SourceSplit {
         @Override
         public String splitId() {
             return Integer.toString(index);
@@ -154,11 +154,11 @@ final class GeneratedSource<T> implements Source<T, GeneratedSource.Split, List<
         };
     }
 
-    private static final int ENCODED = 16; // index, splits, emitted
+    private static final int ENCODED = 16; // index, splits, position
 
     private static byte[] encode(List<Split> splits) {
         ByteBuffer bytes = ByteBuffer.allocate(ENCODED * splits.size());
-        splits.forEach(s -> bytes.putInt(s.index).putInt(s.splits).putLong(s.emitted));
+        splits.forEach(s -> bytes.putInt(s.index).putInt(s.splits).putLong(s.position));
         return bytes.array();
     }
 

@@ -14,9 +14,9 @@ record Keys(long keys) implements Records<Long> {
 
     /** A xorshift generator cannot seek, so a position is reached by stepping; each split runs through the same sequence. */
     @Override
-    public Sequence<Long> from(int split, int splits, long position) {
-        Xorshift sequence = new Xorshift(keys);
-        for (long i = 0; i < position; i++) {
+    public Sequence<Long> between(int split, int splits, long position, long end) {
+        Xorshift sequence = new Xorshift(keys, end);
+        while (sequence.position < position) {
             sequence.step();
         }
         return sequence;
@@ -24,13 +24,17 @@ record Keys(long keys) implements Records<Long> {
 
     private static final class Xorshift implements Sequence<Long> {
         private final long keys;
+        private final long end;
         private long x = START;
+        private long position;
 
-        Xorshift(long keys) {
+        Xorshift(long keys, long end) {
             this.keys = keys;
+            this.end = end;
         }
 
         private long step() {
+            position++;
             x ^= x << 13;
             x ^= x >>> 7;
             x ^= x << 17;
@@ -39,9 +43,17 @@ record Keys(long keys) implements Records<Long> {
 
         @Override
         public Long next() {
+            if (position == end) {
+                return null;
+            }
             long s = step();
             // The high word of the unsigned product; multiplyHigh is signed in its first factor.
             return Math.multiplyHigh(s, keys) + ((s >> 63) & keys) + 1;
+        }
+
+        @Override
+        public long position() {
+            return position;
         }
     }
 }

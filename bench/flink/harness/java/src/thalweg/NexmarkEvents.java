@@ -10,13 +10,13 @@ record NexmarkEvents(NexmarkConfig config) implements Records<Model.Event> {
     }
 
     @Override
-    public Sequence<Model.Event> from(int split, int splits, long position) {
-        return new Generator(config, split, splits, position);
+    public Sequence<Model.Event> between(int split, int splits, long position, long end) {
+        return new Generator(config, split, splits, position, end);
     }
 
     private static final class Generator extends NexmarkGenerator<String, Model.Event> {
-        Generator(NexmarkConfig config, int split, int splits, long position) {
-            super(Texts.Strings.SHARED, config, split, splits, position);
+        Generator(NexmarkConfig config, int split, int splits, long position, long end) {
+            super(Texts.Strings.SHARED, config, split, splits, position, end);
         }
 
         @Override

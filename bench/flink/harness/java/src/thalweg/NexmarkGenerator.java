@@ -1,7 +1,7 @@
 package thalweg;
 
 /**
- * The events of one split, in order. It is the twin of package bench/nexmark/gen, whose comment defines every draw and formula; the names
+ * The events of one split, in order; those of kinds that nobody wants keep their numbers but are not made. It is the twin of package bench/nexmark/gen, whose comment defines every draw and formula; the names
  * are those of that comment.
  *
  * @param <S> what strings are
@@ -10,24 +10,36 @@ package thalweg;
 abstract class NexmarkGenerator<S, T> implements Records.Sequence<T> {
     private static final long BASE_TIME = 1704067200000L;
 
+    /** Events after which the kinds repeat: a person, three auctions, and bids. */
+    private static final int ROUND = 50;
+
     private final Texts<S> texts;
     private final long rate;
     private final long splits;
     private final long first;
     private final long base;
 
+    private final int kinds;
+    private final long end;
+
+    private long epoch; // of the event
+    private int offset; // of the event
     private long n; // number of the event in its split, from 1
     private long draws; // the state behind the event's first draw
     private long lastPerson;
     private long lastAuction;
 
-    NexmarkGenerator(Texts<S> texts, NexmarkConfig config, int split, int splits, long position) {
+    NexmarkGenerator(Texts<S> texts, NexmarkConfig config, int split, int splits, long position, long end) {
         this.texts = texts;
         this.rate = config.rate();
         this.splits = splits;
         first = 1 + split * (config.events() / splits);
         base = SplitMix.out(config.seed(), split);
+        kinds = config.kinds();
+        this.end = end;
         n = position;
+        epoch = (first + n) / ROUND;
+        offset = (int) ((first + n) % ROUND);
     }
 
     abstract T person(long id, S name, S emailAddress, S creditCard, S city, S state, long dateTime, S extra);
@@ -39,17 +51,30 @@ abstract class NexmarkGenerator<S, T> implements Records.Sequence<T> {
 
     @Override
     public final T next() {
-        n++;
+        int kind;
+        do {
+            if (n == end) {
+                return null;
+            }
+            n++;
+            if (++offset == ROUND) {
+                offset = 0;
+                epoch++;
+            }
+            kind = offset == 0 ? NexmarkConfig.PERSON : offset <= 3 ? NexmarkConfig.AUCTION : NexmarkConfig.BID;
+        } while ((kind & kinds) == 0);
         draws = base + (8 * n + 1) * SplitMix.GAMMA;
-        long id = first + n;
-        long epoch = id / 50;
-        long offset = id % 50;
         lastPerson = epoch;
-        if (offset == 0) {
+        if (kind == NexmarkConfig.PERSON) {
             return nextPerson();
         }
         lastAuction = epoch * 3 + Math.min(offset - 1, 2);
-        return offset <= 3 ? nextAuction() : nextBid();
+        return kind == NexmarkConfig.AUCTION ? nextAuction() : nextBid();
+    }
+
+    @Override
+    public final long position() {
+        return n;
     }
 
     private T nextPerson() {

@@ -9,8 +9,8 @@ import org.apache.flink.table.data.TimestampData;
 /** The events as rows of the table that tables.sql declares: the type of the event and one of person, auction and bid. */
 record NexmarkRows(NexmarkConfig config, TypeInformation<RowData> type) implements Records<RowData> {
     @Override
-    public Sequence<RowData> from(int split, int splits, long position) {
-        return new Generator(config, split, splits, position);
+    public Sequence<RowData> between(int split, int splits, long position, long end) {
+        return new Generator(config, split, splits, position, end);
     }
 
     private static final class Generator extends NexmarkGenerator<StringData, RowData> {
@@ -18,8 +18,8 @@ record NexmarkRows(NexmarkConfig config, TypeInformation<RowData> type) implemen
         private static final int AUCTION = 1;
         private static final int BID = 2;
 
-        Generator(NexmarkConfig config, int split, int splits, long position) {
-            super(Texts.Binary.SHARED, config, split, splits, position);
+        Generator(NexmarkConfig config, int split, int splits, long position, long end) {
+            super(Texts.Binary.SHARED, config, split, splits, position, end);
         }
 
         private static RowData event(int type, Object... fields) {

@@ -19,6 +19,7 @@ public final class NexmarkTable implements DynamicTableSourceFactory {
     private static final ConfigOption<Long> EVENTS = ConfigOptions.key("events").longType().noDefaultValue();
     private static final ConfigOption<Long> SEED = ConfigOptions.key("seed").longType().noDefaultValue();
     private static final ConfigOption<Long> RATE = ConfigOptions.key("rate").longType().noDefaultValue();
+    private static final ConfigOption<Integer> KINDS = ConfigOptions.key("kinds").intType().noDefaultValue();
     private static final ConfigOption<String> COUNTS = ConfigOptions.key("counts").stringType().noDefaultValue();
     private static final ConfigOption<Long> LINGER = ConfigOptions.key("linger").longType().noDefaultValue();
 
@@ -29,7 +30,7 @@ public final class NexmarkTable implements DynamicTableSourceFactory {
 
     @Override
     public Set<ConfigOption<?>> requiredOptions() {
-        return Set.of(EVENTS, SEED, RATE, COUNTS, LINGER);
+        return Set.of(EVENTS, SEED, RATE, KINDS, COUNTS, LINGER);
     }
 
     @Override
@@ -43,7 +44,7 @@ public final class NexmarkTable implements DynamicTableSourceFactory {
         helper.validate();
         ReadableConfig options = helper.getOptions();
         return new Scan(
-                new NexmarkConfig(options.get(SEED), options.get(RATE), options.get(EVENTS)),
+                new NexmarkConfig(options.get(SEED), options.get(RATE), options.get(EVENTS), options.get(KINDS)),
                 options.get(COUNTS),
                 options.get(LINGER),
                 context.getPhysicalRowDataType());

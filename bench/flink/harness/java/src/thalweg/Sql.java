@@ -37,6 +37,7 @@ final class Sql {
         text = text.replace("${events}", Long.toString(options.bound()))
                 .replace("${seed}", Long.toString(options.seed()))
                 .replace("${rate}", Long.toString(options.rate()))
+                .replace("${kinds}", Integer.toString(NexmarkConfig.of(options).kinds()))
                 .replace("${counts}", options.counts())
                 .replace("${linger}", Long.toString(options.lingerMillis()))
                 .replace("${sink}", options.keepsResults() ? "'connector' = 'changes', 'folder' = '" + options.results() + "'" : "'connector' = 'blackhole'");
