@@ -85,6 +85,43 @@ func TestMistakes(t *testing.T) {
 			})
 			sink(p)
 		}, []string{`state "channel": .*C`, `state name "n" is declared twice`, `no Record function`}},
+		"side output that is not there": {func(j *flow.Job) {
+			sink(flow.ReadSide(flow.Map(source(j), "map", same), odd)) // mistake
+		}, []string{`ReadSide: operator "map" has no side output "odd"`}},
+		"side output of another type": {func(j *flow.Job) {
+			sink(flow.ReadSide(split(source(j)), flow.NewSideOutput[int]("words"))) // mistake
+		}, []string{`side output "words" of operator "split" has records of string, not int`}},
+		"side output of a side output": {func(j *flow.Job) {
+			sink(flow.ReadSide(flow.ReadSide(split(source(j)), words), odd)) // mistake
+		}, []string{`the stream is side output "words" of operator "split"`}},
+		"side output twice": {func(j *flow.Job) {
+			sink(flow.Process(flow.KeyBy(source(j), same), "process", func(op *flow.Op[int]) flow.Handler[int, int, int] { // mistake
+				flow.NewSide(op, odd)
+				flow.NewSide(op, odd)
+				return flow.Handler[int, int, int]{Record: func(*flow.Ctx[int], int, *flow.Out[int]) error { return nil }}
+			}))
+		}, []string{`operator "process": side output "odd" is declared twice`}},
+		"side output without a name": {func(j *flow.Job) {
+			sink(flow.ReadSide(source(j), flow.SideOutput[int]{})) // mistake
+		}, []string{`ReadSide: side output "": its name has`}},
+		"failed records of another type": {func(j *flow.Job) {
+			sink(flow.TryMap(source(j), "try", func(context.Context, int) (int, error) { return 0, nil }, flow.SendTo(words))) // mistake
+		}, []string{`operator "try": SendTo side output "words", which has records of string: what fails are records of int`}},
+		"connect": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j), same)
+			sink(flow.Connect(k, k, "connect", func(op *flow.Op[int]) flow.Handler2[int, int, int, int] { // mistake
+				return flow.Handler2[int, int, int, int]{}
+			}))
+		}, []string{`its Handler2 has no Left function`, `its Handler2 has no Right function`}},
+		"second input": {func(j *flow.Job) {
+			c := flow.KeyBy(flow.Map(source(j), "channel", func(int) withChannel { return withChannel{} }), func(withChannel) int { return 0 })
+			sink(flow.Connect(flow.KeyBy(flow.From(j, "other", of([]int{1})), same), c, "connect", func(op *flow.Op[int]) flow.Handler2[int, int, withChannel, int] { // mistake
+				return flow.Handler2[int, int, withChannel, int]{
+					Left:  func(*flow.Ctx[int], int, *flow.Out[int]) error { return nil },
+					Right: func(*flow.Ctx[int], withChannel, *flow.Out[int]) error { return nil },
+				}
+			}))
+		}, []string{`operator "connect": its input flow_test.withChannel comes from another task \("channel"\), and cannot be encoded`}},
 		"checkpoints": {func(j *flow.Job) {
 			j.Checkpoints(0) // mistake
 			sink(source(j))

@@ -20,6 +20,9 @@ type element interface {
 	gate(t *stream.TaskContext, edge int, next any) (stream.Gate, error)
 	router(t *stream.TaskContext, e *edge) (any, error)
 	fanout(next []any) any
+	sideEnd(next any) sideEnd
+	beforeSides(in any, ends sideEnds) any
+	behindSides(next any, ends sideEnds) any
 }
 
 type elementOf[T any] struct{}
@@ -66,6 +69,16 @@ func (elementOf[T]) fanout(next []any) any {
 		inputs[i] = n.(stream.Input[T])
 	}
 	return stream.NewFanout(inputs...)
+}
+
+func (elementOf[T]) sideEnd(next any) sideEnd { return newSideOut[T](next) }
+
+func (elementOf[T]) beforeSides(in any, ends sideEnds) any {
+	return stream.Input[T](&beforeSides[T]{in.(stream.Input[T]), ends})
+}
+
+func (elementOf[T]) behindSides(next any, ends sideEnds) any {
+	return stream.Input[T](&behindSides[T]{next.(stream.Input[T]), ends})
 }
 
 // discard ends the output of an operator that nobody reads.

@@ -61,14 +61,33 @@ func (m *batchMapper[T, U]) Push(b *stream.Batch[T]) error {
 // ErrSkip is what a TryMap function may wrap to leave one record out, whatever the operator's policy; it is counted.
 var ErrSkip = errors.New("skip the record")
 
-// TryMap may fail. The option FailJob (the default) then fails the task, Skip leaves the record out and counts it. The context ends with the
-// task.
+// TryMap may fail. The option FailJob (the default) then fails the task, Skip leaves the record out and counts it, SendTo sends it to a side
+// output. The context ends with the task.
 func TryMap[T, U any](s Stream[T], name string, f func(context.Context, T) (U, error), o ...Option) Stream[U] {
 	n := &node{name: name, kind: "map", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}}
 	n.make = func(b *builder, next any) (any, error) {
-		return &tryMapper[T, U]{link: linkTo[U](next), f: f, skip: n.settings.skip, ctx: b.t.Context(), name: name, skipped: b.skipped}, nil
+		m := &tryMapper[T, U]{link: linkTo[U](next), f: f, skip: n.settings.skip, ctx: b.t.Context(), name: name, skipped: b.skipped}
+		if len(n.sides) > 0 {
+			to, err := sideOf(b.ends, SideOutput[T]{n.sides[0].name})
+			if err != nil {
+				return nil, err
+			}
+			m.failed = to
+		}
+		return m, nil
 	}
-	return transform[U](s, n, o)
+	out := transform[U](s, n, o)
+	for _, to := range n.settings.failed {
+		switch {
+		case to.gives != n.takes:
+			s.job.fail(n.at, "operator %q: SendTo side output %q, which has records of %v: what fails are records of %v", name, to.name, to.gives, n.takes)
+		case len(n.sides) > 0:
+			s.job.fail(n.at, "operator %q: SendTo is given twice: what fails goes to one side output", name)
+		default:
+			n.sides = append(n.sides, to)
+		}
+	}
+	return out
 }
 
 type tryMapper[T, U any] struct {
@@ -78,6 +97,7 @@ type tryMapper[T, U any] struct {
 	name    string
 	skip    bool
 	skipped func(int)
+	failed  *sideOut[T] // nil: no side output takes what fails
 	out     stream.Batch[U]
 	times   []int64
 }
@@ -86,11 +106,15 @@ func (m *tryMapper[T, U]) Push(b *stream.Batch[T]) error {
 	values, times, skipped := m.out.Values[:0], m.times[:0], 0
 	for i, v := range b.Values {
 		u, err := m.f(m.ctx, v)
-		if err != nil {
-			if m.ctx.Err() == nil && (m.skip || errors.Is(err, ErrSkip)) {
-				skipped++
-				continue
-			}
+		switch {
+		case err == nil:
+		case m.ctx.Err() == nil && (m.skip || errors.Is(err, ErrSkip)):
+			skipped++
+			continue
+		case m.ctx.Err() == nil && m.failed != nil:
+			m.failed.emit(v, timeAt(b.Times, i))
+			continue
+		default:
 			return &OperatorError{Operator: m.name, Err: err}
 		}
 		values = append(values, u)

@@ -15,15 +15,17 @@ type node struct {
 	inputs   []*edge
 	outputs  []*edge
 	takes    element // nil: a source
+	right    element // the second input's; nil: there is none
 	gives    element // nil: a sink
-	keyed    bool    // has keyed state: max parallelism matters
+	sides    []side
+	keyed    bool // has keyed state: max parallelism matters
 	states   []string
 	// times: its output carries event time and watermarks.
 	times bool
 	// inSource: it must be chained to a source to work; says why.
 	inSource string
 
-	// make makes the operator of one subtask: the stream.Input of takes. next is the Input of gives; nil for a sink.
+	// make makes the operator of one subtask: the stream.Input of takes, or both of them as twoInputs. next is the Input of gives; nil for a sink.
 	make func(b *builder, next any) (any, error)
 	// source makes the reader of a source; enumerate its enumerator.
 	source    func(b *builder, next any) error
@@ -33,6 +35,9 @@ type node struct {
 // edge is a connection of two operators.
 type edge struct {
 	from, to *node
+	side     string // output of from; empty: the main one
+	gives    element
+	port     int // input of to, which most have one of
 	partition
 	chained      bool
 	id           int                    // in the job graph, if not chained
@@ -68,14 +73,30 @@ func (j *Job) add(n *node, o []Option) *node {
 // output is one operator's output on its way to another.
 type output struct {
 	from *node
+	side string // empty: its main output
 	partition
 }
 
-// connect leads outputs into n.
-func (n *node) connect(outs []output) {
-	n.times = len(outs) > 0
+// gives is the type of its records.
+func (o output) gives() element {
+	if o.side == "" {
+		return o.from.gives
+	}
+	s, _ := o.from.has(o.side)
+	return s.gives
+}
+
+// connect leads outputs into n, those of each stream into an input of its own.
+func (n *node) connect(ports ...[]output) {
+	n.times = len(ports[0]) > 0
+	for port, outs := range ports {
+		n.lead(outs, port)
+	}
+}
+
+func (n *node) lead(outs []output, port int) {
 	for _, out := range outs {
-		e := &edge{from: out.from, to: n, partition: out.partition}
+		e := &edge{from: out.from, to: n, side: out.side, gives: out.gives(), port: port, partition: out.partition}
 		n.inputs = append(n.inputs, e)
 		out.from.outputs = append(out.from.outputs, e)
 		n.times = n.times && out.from.times
@@ -88,6 +109,8 @@ type builder struct {
 	chain *stream.Chain
 	// ticks are what the chain's source calls between slices: see ticker.
 	ticks []ticker
+	// ends are the side outputs of the operator that is being made.
+	ends sideEnds
 }
 
 // ticker is an operator in a source's chain that looks at the clock.

@@ -16,6 +16,7 @@ type settings struct {
 	bufferTimeout  time.Duration
 	timeoutSet     bool
 	skip           bool
+	failed         []side // where TryMap sends what it fails on
 	problems       []string
 }
 
@@ -90,6 +91,17 @@ func BufferTimeout(d time.Duration) Option {
 
 // FailJob lets a record that cannot be decoded, or that TryMap fails on, fail the task. It is the default.
 func FailJob() Option { return Option{func(s *settings) { s.skip = false }} }
+
+// SendTo sends a record that TryMap fails on to a side output, and goes on. Of a record that cannot be decoded there is none.
+func SendTo[T any](failed SideOutput[T]) Option {
+	return Option{func(s *settings) {
+		if p := failed.problem(); p != "" {
+			s.problems = append(s.problems, p)
+			return
+		}
+		s.failed = append(s.failed, failed.side())
+	}}
+}
 
 // Skip leaves such a record out and counts it.
 func Skip() Option { return Option{func(s *settings) { s.skip = true }} }

@@ -91,8 +91,8 @@ func (j *Job) route(e *edge) {
 	if e.chained {
 		return
 	}
-	if _, err := e.from.gives.schema(); err != nil {
-		j.fail(e.to.at, "operator %q: its input %v comes from another task (%q), and cannot be encoded: %w", e.to.name, e.from.gives, e.from.name, err)
+	if _, err := e.gives.schema(); err != nil {
+		j.fail(e.to.at, "operator %q: its input %v comes from another task (%q), and cannot be encoded: %w", e.to.name, e.gives, e.from.name, err)
 	}
 }
 
@@ -139,7 +139,7 @@ func (j *Job) chains() *stream.Graph {
 		}
 		for _, e := range head.inputs { // members behind the head have no edge but the chain's
 			e.id = len(g.Job.Edges)
-			schema, _ := e.from.gives.schema() // checked by route
+			schema, _ := e.gives.schema() // checked by route
 			g.Job.Edges = append(g.Job.Edges, &thalwegv1.Edge{Id: int32(e.id), From: ids[e.from], To: id, Partitioning: e.partitioning, Codec: schema})
 		}
 		g.Job.Vertices = append(g.Job.Vertices, chainVertex(members, id))
@@ -210,12 +210,8 @@ func (n *node) build(t *stream.TaskContext) (*stream.Chain, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range n.inputs {
-			gate, err := n.takes.gate(t, e.id, input)
-			if err != nil {
-				return nil, n.wrap(err)
-			}
-			b.chain.Gates = append(b.chain.Gates, gate)
+		if err := n.gates(b, input); err != nil {
+			return nil, n.wrap(err)
 		}
 	}
 	slices.Reverse(b.chain.Operators)
@@ -231,23 +227,84 @@ func (n *node) attach(b *builder) (any, error) {
 			return nil, err
 		}
 	}
+	ends, err := n.sideEnds(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(ends) > 0 {
+		next = n.gives.behindSides(next, ends)
+	}
+	b.ends = ends // those that were made for operators behind n are made use of already
 	input, err := n.make(b, next)
 	if err != nil {
 		return nil, n.wrap(err)
 	}
-	return input, nil
+	if len(ends) == 0 {
+		return input, nil
+	}
+	if two, ok := input.(twoInputs); ok {
+		return twoInputs{n.takes.beforeSides(two.left, ends), n.right.beforeSides(two.right, ends), two.control}, nil
+	}
+	return n.takes.beforeSides(input, ends), nil
+}
+
+// twoInputs are the stream.Inputs of an operator with two of them. What is no record comes to control, for both together.
+type twoInputs struct {
+	left, right any
+	control     stream.Control
+}
+
+// gates makes the head of n's chain: a gate for each edge, typed as the input that it leads to.
+func (n *node) gates(b *builder, input any) error {
+	two, isTwo := input.(twoInputs)
+	if isTwo {
+		b.chain.Head = two.control
+	}
+	for _, e := range n.inputs {
+		takes, in := n.takes, input
+		switch {
+		case isTwo && e.port == 0:
+			in = two.left
+		case isTwo:
+			takes, in = n.right, two.right
+		}
+		gate, err := takes.gate(b.t, e.id, in)
+		if err != nil {
+			return err
+		}
+		b.chain.Gates = append(b.chain.Gates, gate)
+	}
+	return nil
+}
+
+// sideEnds makes what takes the records of n's side outputs.
+func (n *node) sideEnds(b *builder) (ends sideEnds, err error) {
+	for _, s := range n.sides {
+		next, err := n.outputOf(b, s.name, s.gives)
+		if err != nil {
+			return nil, err
+		}
+		ends = append(ends, namedEnd{s.name, s.gives.sideEnd(next)})
+	}
+	return ends, nil
 }
 
 // output makes what takes the records of n: operators of the chain, routers to other tasks.
-func (n *node) output(b *builder) (any, error) {
+func (n *node) output(b *builder) (any, error) { return n.outputOf(b, "", n.gives) }
+
+// outputOf is that of a side output, or of the main one, which has no name.
+func (n *node) outputOf(b *builder, side string, gives element) (any, error) {
 	var next []any
 	for _, e := range n.outputs {
+		if e.side != side {
+			continue
+		}
 		var in any
 		var err error
 		if e.chained {
 			in, err = e.to.attach(b)
 		} else {
-			in, err = n.gives.router(b.t, e)
+			in, err = gives.router(b.t, e)
 		}
 		if err != nil {
 			return nil, err
@@ -257,7 +314,7 @@ func (n *node) output(b *builder) (any, error) {
 		}
 		next = append(next, in)
 	}
-	return n.gives.fanout(next), nil
+	return gives.fanout(next), nil
 }
 
 func (n *node) buildEnumerator(t *stream.TaskContext) (*stream.Chain, error) {

@@ -11,40 +11,37 @@ import (
 	"github.com/thalweg-io/thalweg/internal/stream"
 )
 
-// Process is the general operator. The factory runs once when the job is built, which declares state and timers, and once in each subtask.
-// Whatever it makes besides is the subtask's own.
+// Process is the general operator. The factory runs once when the job is built, which declares state, timers and side outputs, and once in each
+// subtask. Whatever it makes besides is the subtask's own.
 func Process[K comparable, T, U any](s Keyed[K, T], name string, f func(*Op[K]) Handler[K, T, U], o ...Option) Stream[U] {
 	n := &node{name: name, kind: "process", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}, keyed: true}
-	declared := &Op[K]{names: make(map[string]bool)}
-	if h := f(declared); h.Record == nil {
-		declared.problem("its Handler has no Record function")
-	}
-	for _, err := range declared.problems {
-		s.stream.job.fail(n.at, "operator %q: %w", name, err)
-	}
-	n.states = declared.states
+	declareOperator(s.stream.job, n, func(op *Op[K]) {
+		if h := f(op); h.Record == nil {
+			op.problem("its Handler has no Record function")
+		}
+	})
 	n.make = func(b *builder, next any) (any, error) {
-		op := &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid()}
-		p := &processing[K, T, U]{name: name, op: op, key: s.key, out: newOut[U](next), next: next.(stream.Input[U]), watermark: stream.NoTime}
-		if err := p.hashing(); err != nil {
+		var h Handler[K, T, U]
+		p, err := newOperating[K, U](b, n, next, func(op *Op[K]) (opens func(context.Context) error, closes func() error) {
+			h = f(op)
+			return h.Open, h.Close
+		})
+		if err != nil {
 			return nil, err
 		}
-		var err error
-		if p.keyed, err = newKeyed[K](b, n); err != nil {
-			return nil, err
-		}
-		op.keyed = p.keyed
-		op.out = p.out
-		p.ctx = &Ctx[K]{watermark: stream.NoTime}
-		op.ctx = p.ctx
-		p.handler = f(op)
-		if len(op.problems) > 0 {
-			return nil, op.problems[0]
-		}
-		b.add(n, p)
-		return p, nil
+		return newKeyedInput(p, s.key, h.Record)
 	}
 	return transform[U](s.stream, n, o)
+}
+
+// declareOperator runs a factory for what it declares. What it gets wrong is remembered under the operator's name.
+func declareOperator[K comparable](j *Job, n *node, f func(*Op[K])) {
+	op := &Op[K]{names: make(map[string]bool)}
+	f(op)
+	for _, err := range op.problems {
+		j.fail(n.at, "operator %q: %w", n.name, err)
+	}
+	n.states, n.sides = op.states, op.sides
 }
 
 func newKeyed[K comparable](b *builder, n *node) (*state.Keyed[K], error) {
@@ -63,11 +60,13 @@ type Handler[K comparable, T, U any] struct {
 type Op[K comparable] struct {
 	names    map[string]bool
 	states   []string
+	sides    []side
 	problems []error
 
 	// In a subtask; zero when the job is built.
 	task   *stream.TaskContext
 	uid    string
+	ends   sideEnds
 	keyed  *state.Keyed[K]
 	ctx    *Ctx[K]
 	out    any // *Out[U]
@@ -218,17 +217,14 @@ func (t *Timer[K, U]) due(upto int64) error {
 	})
 }
 
-// processing is a Process operator in a subtask.
-type processing[K comparable, T, U any] struct {
+// operating is an operator with keyed state and timers in a subtask, whatever its inputs.
+type operating[K comparable, U any] struct {
 	stream.Base
 	name      string
 	op        *Op[K]
-	key       func(T) K
-	hash      func([]uint64, []K)
-	keys      []K // scratch of one batch
-	hashes    []uint64
 	keyed     *state.Keyed[K]
-	handler   Handler[K, T, U]
+	opens     func(context.Context) error
+	closes    func() error
 	ctx       *Ctx[K]
 	out       *Out[U]
 	next      stream.Input[U]
@@ -236,12 +232,40 @@ type processing[K comparable, T, U any] struct {
 	opened    bool
 }
 
-func (p *processing[K, T, U]) hashing() (err error) {
-	p.hash, err = codec.BatchHasher[K]()
-	return err
+// newOperating runs the factory of an operator, which says what is to be done when the subtask opens and closes.
+func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op[K]) (opens func(context.Context) error, closes func() error)) (*operating[K, U], error) {
+	keyed, err := newKeyed[K](b, n)
+	if err != nil {
+		return nil, err
+	}
+	p := &operating[K, U]{name: n.name, keyed: keyed, out: newOut[U](next), next: next.(stream.Input[U]), watermark: stream.NoTime}
+	p.ctx = &Ctx[K]{watermark: stream.NoTime}
+	p.op = &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid(), ends: b.ends, keyed: keyed, out: p.out, ctx: p.ctx}
+	p.opens, p.closes = f(p.op)
+	if len(p.op.problems) > 0 {
+		keyed.Close()
+		return nil, p.op.problems[0]
+	}
+	b.add(n, p)
+	return p, nil
 }
 
-func (p *processing[K, T, U]) Push(b *stream.Batch[T]) error {
+// keyedInput is an input of an operator with keyed state: it puts the key of each record in hand.
+type keyedInput[K comparable, T, U any] struct {
+	*operating[K, U]
+	key    func(T) K
+	record func(*Ctx[K], T, *Out[U]) error
+	hash   func([]uint64, []K)
+	keys   []K // scratch of one batch
+	hashes []uint64
+}
+
+func newKeyedInput[K comparable, T, U any](p *operating[K, U], key func(T) K, record func(*Ctx[K], T, *Out[U]) error) (stream.Input[T], error) {
+	hash, err := codec.BatchHasher[K]()
+	return &keyedInput[K, T, U]{operating: p, key: key, record: record, hash: hash}, err
+}
+
+func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 	p.out.batch.Split = b.Split
 	keys := keysOf(p.keys, b.Values, p.key)
 	p.keys = keys
@@ -259,7 +283,7 @@ func (p *processing[K, T, U]) Push(b *stream.Batch[T]) error {
 		p.keyed.Seek(keys[i], hashes[i])
 		at := timeAt(b.Times, i)
 		p.ctx.key, p.ctx.time, p.out.time = keys[i], at, at
-		if err := p.handler.Record(p.ctx, b.Values[i], p.out); err != nil {
+		if err := p.record(p.ctx, b.Values[i], p.out); err != nil {
 			return &OperatorError{Operator: p.name, Err: err}
 		}
 		if p.out.err != nil {
@@ -273,7 +297,7 @@ func (p *processing[K, T, U]) Push(b *stream.Batch[T]) error {
 }
 
 // Watermark fires what is due, in the order of time over all timers of the operator, and then hands the watermark on.
-func (p *processing[K, T, U]) Watermark(at int64) error {
+func (p *operating[K, U]) Watermark(at int64) error {
 	if at <= p.watermark {
 		return nil
 	}
@@ -303,18 +327,18 @@ func (p *processing[K, T, U]) Watermark(at int64) error {
 	return p.next.Watermark(at)
 }
 
-func (p *processing[K, T, U]) Idle() error                { return p.next.Idle() }
-func (p *processing[K, T, U]) SplitEnd(split int32) error { return p.next.SplitEnd(split) }
-func (p *processing[K, T, U]) End() error                 { return p.next.End() }
+func (p *operating[K, U]) Idle() error                { return p.next.Idle() }
+func (p *operating[K, U]) SplitEnd(split int32) error { return p.next.SplitEnd(split) }
+func (p *operating[K, U]) End() error                 { return p.next.End() }
 
-func (p *processing[K, T, U]) Open(c *stream.OpenContext) error {
+func (p *operating[K, U]) Open(c *stream.OpenContext) error {
 	if r := c.Keyed(); r != nil {
 		if err := p.keyed.Restore(r, p.op.uid); err != nil {
 			return err
 		}
 	}
-	if p.handler.Open != nil {
-		if err := p.handler.Open(c.Context()); err != nil {
+	if p.opens != nil {
+		if err := p.opens(c.Context()); err != nil {
 			return &OperatorError{Operator: p.name, Err: err}
 		}
 	}
@@ -322,13 +346,13 @@ func (p *processing[K, T, U]) Open(c *stream.OpenContext) error {
 	return nil
 }
 
-func (p *processing[K, T, U]) Snapshot(s *stream.Snapshot) error {
+func (p *operating[K, U]) Snapshot(s *stream.Snapshot) error {
 	return s.State(p.keyed)
 }
 
-func (p *processing[K, T, U]) Close() (err error) {
-	if p.opened && p.handler.Close != nil {
-		if err = p.handler.Close(); err != nil {
+func (p *operating[K, U]) Close() (err error) {
+	if p.opened && p.closes != nil {
+		if err = p.closes(); err != nil {
 			err = &OperatorError{Operator: p.name, Err: err}
 		}
 	}

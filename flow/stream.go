@@ -64,7 +64,7 @@ func (s Stream[T]) Partition(to func(v T, n int) int) Stream[T] {
 func (s Stream[T]) by(p partition) Stream[T] {
 	outs := make([]output, len(s.outs))
 	for i, out := range s.outs {
-		outs[i] = output{from: out.from, partition: p}
+		outs[i] = output{from: out.from, side: out.side, partition: p}
 	}
 	return Stream[T]{job: s.job, outs: outs}
 }

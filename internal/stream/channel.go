@@ -54,7 +54,8 @@ type inChannel struct {
 	size atomic.Int32 // elements waiting, so that the task's look needs no lock
 
 	// Owned by the task.
-	wm       int64
+	wm       int64 // the newest but for MaxWatermark
+	last     bool  // MaxWatermark has come
 	idle     bool
 	ended    bool
 	finished bool

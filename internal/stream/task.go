@@ -435,6 +435,10 @@ func (t *task) element(i int, c *inChannel, e *element) error {
 		return err
 	case watermark:
 		c.idle = false
+		if e.at == MaxWatermark {
+			c.last = true
+			return t.advance()
+		}
 		if e.at > c.wm { // never backwards
 			c.wm = e.at
 			return t.advance()
@@ -470,29 +474,36 @@ func (t *task) element(i int, c *inChannel, e *element) error {
 	return nil
 }
 
-// advance hands the least watermark of the channels on that are neither idle nor ended.
+// advance hands on the least watermark of the channels that are neither idle nor at their end. While there is none, it is the highest that any has
+// brought, whichever fell silent first; the last of all watermarks comes when every channel is at its end, as one that is idle may go on.
 func (t *task) advance() error {
 	if t.head == nil || t.ended {
 		return nil
 	}
-	low, some := MaxWatermark, false
+	low, highest, active, idle := MaxWatermark, NoTime, false, false
 	for _, c := range t.inputs {
-		if !c.idle && !c.ended {
-			low, some = min(low, c.wm), true
+		highest = max(highest, c.wm)
+		switch {
+		case c.ended || c.last:
+		case c.idle:
+			idle = true
+		default:
+			low, active = min(low, c.wm), true
 		}
 	}
-	if !some {
-		if !t.allIdle {
-			t.allIdle = true
-			return t.head.Idle()
-		}
-		return nil
+	if !active && idle {
+		low = highest
 	}
-	t.allIdle = false
 	if low > t.low {
 		t.low = low
 		t.counters.inMark.set(low)
-		return t.head.Watermark(low)
+		if err := t.head.Watermark(low); err != nil {
+			return err
+		}
+	}
+	was := t.allIdle
+	if t.allIdle = !active && idle; t.allIdle && !was {
+		return t.head.Idle()
 	}
 	return nil
 }
