@@ -50,7 +50,7 @@ func (elementOf[T]) router(t *stream.TaskContext, e *edge) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := stream.Partitioner[T]{Kind: e.partitioning}
+	p := stream.Partitioner[T]{Kind: e.partitioning, ShipHashes: e.shipHashes}
 	if e.custom != nil {
 		p.Custom = e.custom.(func(T, int) int)
 	}
@@ -95,4 +95,6 @@ type partition struct {
 	kind   thalwegv1.Partitioning // unspecified: forward where parallelisms agree, else rebalance
 	custom any                    // func(T, int) int
 	hash   func(next any) any     // puts the hashing of keys before next
+
+	shipHashes bool // the keys' hashes travel between processes: they cost more to compute anew
 }

@@ -19,7 +19,11 @@ func KeyBy[K comparable, T any](s Stream[T], key func(T) K) Keyed[K, T] {
 		s.job.fail(caller(), "KeyBy: %w: keys are bool, integers, string, and arrays and structs of these, because equal keys of other types may "+
 			"be encoded differently; make the key out of such values", err)
 	}
-	keyed := s.by(partition{kind: thalwegv1.Partitioning_PARTITIONING_HASH, hash: func(next any) any {
+	ship := !codec.HashIsKey[K]()
+	keyed := s.by(partition{kind: thalwegv1.Partitioning_PARTITIONING_HASH, shipHashes: ship, hash: func(next any) any {
+		if n, ok := next.(interface{ NeedsHashes() bool }); ok && !n.NeedsHashes() {
+			return next // the keyed operator hashes for itself
+		}
 		return &hasher[K, T]{link: linkTo[T](next), key: key, hash: hash}
 	}})
 	return Keyed[K, T]{stream: keyed, key: key}

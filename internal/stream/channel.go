@@ -7,9 +7,19 @@ import (
 	"github.com/thalweg-io/thalweg/internal/stream/align"
 )
 
-// window is how many batches of a channel may be unconsumed. A sender starts a slice of work only while two more fit, so that an
-// ordinary operator never has to wait within one.
-const window = 8
+// window is how many batches of a channel may be unconsumed, and windowBytes how much may be when one more is sent. A sender starts a
+// slice of work only while two more full ones fit, so that an ordinary operator never has to wait within one.
+const (
+	window      = 16
+	windowBytes = 4 * fullFrame
+)
+
+// The receiver gives credit when it owes so much, not for every batch: a frame on the way back costs as much as a write of many KiB. What it
+// keeps back is less than what room and fits leave free, so a sender is never without credit while nothing is on its way.
+const (
+	creditBatches = window / 2
+	creditBytes   = windowBytes / 4
+)
 
 type kind uint8
 
@@ -28,11 +38,13 @@ const (
 // element is what travels on a channel, in order.
 type element struct {
 	kind    kind
-	batch   any    // records inside this process: a *Batch[T], returned by release
-	release func() // gives the batch back to its router's pool
-	frame   []byte // records from another process, encoded
-	at      int64  // watermark
-	id      int64  // cancelMarker
+	batch   any        // records inside this process: a *Batch[T]
+	home    *sync.Pool // of its router, which the batch goes back to
+	frame   []byte     // records from another process, encoded
+	buffer  *buffer    // that frame lies in: the gate frees it
+	weight  int        // of records: bytes, about, for the sender's credit
+	at      int64      // watermark
+	id      int64      // cancelMarker
 	barrier align.Barrier
 	payload []byte // assignment
 }
@@ -49,11 +61,13 @@ type inChannel struct {
 		up     upstream
 		opened bool          // by a connection or by the sender in this process: once
 		asked  []readerEvent // requests made before the channel was connected
-		eaten  int           // batches consumed before the channel was connected
+		eaten  tally         // consumed before the channel was connected
 	}
 	size atomic.Int32 // elements waiting, so that the task's look needs no lock
 
 	// Owned by the task.
+	weight   int   // of the batch that was taken last
+	owed     tally // consumed, and no credit given yet
 	wm       int64 // the newest but for MaxWatermark
 	last     bool  // MaxWatermark has come
 	idle     bool
@@ -63,8 +77,14 @@ type inChannel struct {
 
 // upstream is the way back to the sender.
 type upstream interface {
-	credit(n int)                     // n batches have been consumed
+	credit(batches int, bytes int64)  // so much has been consumed
 	request(event []byte, ended bool) // an event for the coordinator; ended: the reader has ended
+}
+
+// tally is a number of batches and their weight.
+type tally struct {
+	batches int
+	bytes   int64
 }
 
 type readerEvent struct {
@@ -85,10 +105,10 @@ func (c *inChannel) connect(up upstream) bool {
 	c.mu.opened = true
 	c.mu.up = up
 	asked, eaten := c.mu.asked, c.mu.eaten
-	c.mu.asked, c.mu.eaten = nil, 0
+	c.mu.asked, c.mu.eaten = nil, tally{}
 	c.mu.Unlock()
-	if eaten > 0 {
-		up.credit(eaten)
+	if eaten.batches > 0 {
+		up.credit(eaten.batches, eaten.bytes)
 	}
 	for _, r := range asked {
 		up.request(r.event, r.ended)
@@ -141,19 +161,28 @@ func (c *inChannel) take() (element, bool, error) {
 		c.mu.q, c.mu.head = c.mu.q[:0], 0
 	}
 	c.size.Add(-1)
+	c.weight = e.weight
 	return e, true, nil
 }
 
-// consumed gives the sender credit for a batch.
+// consumed gives the sender credit for the batch that was taken last, together with others.
 func (c *inChannel) consumed() {
+	c.owed.batches++
+	c.owed.bytes += int64(c.weight)
+	if c.owed.batches < creditBatches && c.owed.bytes < creditBytes {
+		return
+	}
+	owed := c.owed
+	c.owed = tally{}
 	c.mu.Lock()
 	up := c.mu.up
 	if up == nil {
-		c.mu.eaten++
+		c.mu.eaten.batches += owed.batches
+		c.mu.eaten.bytes += owed.bytes
 	}
 	c.mu.Unlock()
 	if up != nil {
-		up.credit(1)
+		up.credit(owed.batches, owed.bytes)
 	}
 }
 
@@ -175,11 +204,30 @@ type outChannel struct {
 	index      int          // of the receiving subtask
 	local      *inChannel   // in this process
 	remote     *sendChannel // or on a connection
-	unconsumed atomic.Int32
+	unconsumed atomic.Int32 // batches
+	weight     atomic.Int64 // of them
 }
 
-// room: two more batches fit.
-func (c *outChannel) room() bool { return c.unconsumed.Load() <= window-2 }
+// room: two more full batches fit.
+func (c *outChannel) room() bool {
+	return c.unconsumed.Load() <= window-2 && c.weight.Load() <= windowBytes-2*fullFrame
+}
+
+// fits: one more batch may be sent, whatever its size.
+func (c *outChannel) fits() bool {
+	return c.unconsumed.Load() < window && c.weight.Load() < windowBytes
+}
+
+// sends takes credit for a batch. It reports whether nothing of the channel was unconsumed before.
+func (c *outChannel) sends(weight int) bool {
+	c.weight.Add(int64(weight))
+	return c.unconsumed.Add(1) == 1
+}
+
+// owes: the credit is not more than was taken.
+func (c *outChannel) owes(batches int, bytes int64) bool {
+	return batches <= int(c.unconsumed.Load()) && bytes >= 0 && bytes <= c.weight.Load()
+}
 
 // control sends an element that needs no credit.
 func (c *outChannel) control(e element) {
@@ -191,15 +239,16 @@ func (c *outChannel) control(e element) {
 }
 
 // credit implements upstream.
-func (c *outChannel) credit(n int) {
-	left := c.unconsumed.Add(int32(-n))
-	if left < window {
+func (c *outChannel) credit(batches int, bytes int64) {
+	c.weight.Add(-bytes)
+	c.unconsumed.Add(int32(-batches))
+	if c.fits() {
 		select {
 		case c.task.credit <- struct{}{}:
 		default:
 		}
 	}
-	if left <= window-2 {
+	if c.room() {
 		c.task.poke()
 	}
 }

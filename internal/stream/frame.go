@@ -13,6 +13,9 @@ import (
 	"github.com/thalweg-io/thalweg/internal/stream/align"
 )
 
+// exchangeVersion is the version of what travels on a data connection, docs/format/exchange.md. Both ends have the same.
+const exchangeVersion = 2
+
 // A frame on a data connection, docs/format/exchange.md; all numbers are little-endian:
 //
 //	length u32 | crc32c u32 | channel u32 | type u8 | body
@@ -31,13 +34,17 @@ const (
 	frameFinished
 	frameAssign // the split
 	frameNoMore
-	frameCredit  // to the sender: batches consumed u32
+	frameCredit  // to the sender: batches consumed u32 | their bytes u64
 	frameRequest // to the sender: ended u8 | the event
 )
 
 const (
 	frameHeader = 13
 	maxFrame    = 64 << 20
+	// fullFrame is how large the body of a frame of records may be, unless a single record is larger.
+	fullFrame = 256 << 10
+	// largestControl is the room that a frame other than of records needs, but for splits and events.
+	largestControl = 64
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -48,50 +55,64 @@ func beginFrame(dst []byte, channel uint32, t frameType) []byte {
 	return append(dst, byte(t))
 }
 
-// endFrame fills in length and checksum of a frame that begins at dst[0].
-func endFrame(dst []byte) []byte {
-	binary.LittleEndian.PutUint32(dst, uint32(len(dst)-8))
-	binary.LittleEndian.PutUint32(dst[4:], crc32.Checksum(dst[8:], castagnoli))
+// endFrame fills in length and checksum of the frame that begins at dst[from] and ends with dst.
+func endFrame(dst []byte, from int) []byte {
+	f := dst[from:]
+	binary.LittleEndian.PutUint32(f, uint32(len(f)-8))
+	binary.LittleEndian.PutUint32(f[4:], crc32.Checksum(f[8:], castagnoli))
 	return dst
 }
 
-// readFrame reads one frame into buf, which it grows as needed but never beyond what a frame may have.
-func readFrame(r *bufio.Reader, buf []byte) (channel uint32, t frameType, body, grown []byte, err error) {
-	var head [8]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return 0, 0, nil, buf, err
+// frame is a frame as it was read. Its body belongs to the buffer that it was read into.
+type frame struct {
+	channel uint32
+	kind    frameType
+	body    []byte
+}
+
+// readFrame reads one frame into a buffer, which is the caller's.
+func readFrame(r *bufio.Reader) (frame, *buffer, error) {
+	head, err := r.Peek(8)
+	if err != nil {
+		if len(head) > 0 && err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return frame{}, nil, err
 	}
-	n := binary.LittleEndian.Uint32(head[:])
+	n, want := int(binary.LittleEndian.Uint32(head)), binary.LittleEndian.Uint32(head[4:])
+	r.Discard(8)
 	if n < frameHeader-8 || n > maxFrame {
-		return 0, 0, nil, buf, fmt.Errorf("a frame of %d bytes: %w", n, codec.ErrCorrupt)
+		return frame{}, nil, fmt.Errorf("a frame of %d bytes: %w", n, codec.ErrCorrupt)
 	}
-	if buf, err = readBody(r, buf, int(n)); err != nil {
-		return 0, 0, nil, buf, err
+	b := newBuffer(min(n, trusted))
+	if err := b.read(r, n); err != nil {
+		return frame{}, nil, err
 	}
-	if got, want := crc32.Checksum(buf, castagnoli), binary.LittleEndian.Uint32(head[4:]); got != want {
-		return 0, 0, nil, buf, fmt.Errorf("a frame with checksum %08x, computed %08x: %w", want, got, codec.ErrCorrupt)
+	if got := crc32.Checksum(b.b, castagnoli); got != want {
+		return frame{}, nil, fmt.Errorf("a frame with checksum %08x, computed %08x: %w", want, got, codec.ErrCorrupt)
 	}
-	return binary.LittleEndian.Uint32(buf), frameType(buf[4]), buf[5:], buf, nil
+	return frame{binary.LittleEndian.Uint32(b.b), frameType(b.b[4]), b.b[5:]}, b, nil
 }
 
 // trusted is how much is allocated because a length says so; beyond it, memory grows only with what has arrived.
 const trusted = 1 << 20
 
-func readBody(r io.Reader, buf []byte, n int) ([]byte, error) {
+// read fills the empty buffer with n bytes.
+func (b *buffer) read(r io.Reader, n int) error {
 	for got := 0; got < n; {
-		step := min(n-got, max(cap(buf)-got, trusted))
-		buf = slices.Grow(buf[:got], step)[:got+step]
-		if _, err := io.ReadFull(r, buf[got:]); err != nil {
-			return buf, err
+		step := min(n-got, max(cap(b.b)-got, trusted))
+		b.b = slices.Grow(b.b, step)[:got+step]
+		if _, err := io.ReadFull(r, b.b[got:]); err != nil {
+			return err
 		}
 		got += step
 	}
-	return buf, nil
+	return nil
 }
 
 // appendElement encodes all but records.
 func appendElement(dst []byte, channel uint32, e element) []byte {
-	le := binary.LittleEndian
+	le, from := binary.LittleEndian, len(dst)
 	switch e.kind {
 	case watermark:
 		dst = le.AppendUint64(beginFrame(dst, channel, frameWatermark), uint64(e.at))
@@ -100,7 +121,7 @@ func appendElement(dst []byte, channel uint32, e element) []byte {
 	case barrier:
 		b := e.barrier
 		dst = beginFrame(dst, channel, frameBarrier)
-		for _, v := range []uint64{b.Epoch, uint64(b.ID), uint64(b.Base), uint64(b.Deadline)} {
+		for _, v := range [...]uint64{b.Epoch, uint64(b.ID), uint64(b.Base), uint64(b.Deadline)} {
 			dst = le.AppendUint64(dst, v)
 		}
 		final := byte(0)
@@ -121,14 +142,59 @@ func appendElement(dst []byte, channel uint32, e element) []byte {
 	default:
 		panic(fmt.Sprintf("element of kind %d has no frame", e.kind))
 	}
-	return endFrame(dst)
+	return endFrame(dst, from)
 }
 
-// elementOf decodes what appendElement encoded, and records, whose bytes it copies.
-func elementOf(t frameType, body []byte) (element, error) {
+func appendOpen(dst []byte, channel uint32, n channelName) []byte {
+	le, from := binary.LittleEndian, len(dst)
+	dst = le.AppendUint32(beginFrame(dst, channel, frameOpen), uint32(n.edge))
+	dst = le.AppendUint32(dst, uint32(n.from))
+	return endFrame(le.AppendUint32(dst, uint32(n.to)), from)
+}
+
+// nameOf reads the 12 bytes of an opening.
+func nameOf(body []byte) channelName {
 	le := binary.LittleEndian
-	want := map[frameType]int{frameWatermark: 8, frameIdle: 0, frameBarrier: 33, frameCancel: 8, frameEnd: 0, frameFinished: 0, frameNoMore: 0}
-	if n, fixed := want[t]; fixed && len(body) != n {
+	return channelName{int32(le.Uint32(body)), int(le.Uint32(body[4:])), int(le.Uint32(body[8:]))}
+}
+
+func appendCredit(dst []byte, channel uint32, batches int, bytes int64) []byte {
+	le, from := binary.LittleEndian, len(dst)
+	dst = le.AppendUint32(beginFrame(dst, channel, frameCredit), uint32(batches))
+	return endFrame(le.AppendUint64(dst, uint64(bytes)), from)
+}
+
+// creditOf reads the 12 bytes of credit.
+func creditOf(body []byte) (batches int, bytes int64) {
+	le := binary.LittleEndian
+	return int(le.Uint32(body)), int64(le.Uint64(body[4:]))
+}
+
+func appendRequest(dst []byte, channel uint32, event []byte, ended bool) []byte {
+	from, over := len(dst), byte(0)
+	if ended {
+		over = 1
+	}
+	return endFrame(append(append(beginFrame(dst, channel, frameRequest), over), event...), from)
+}
+
+// bodySize is how long the body of a frame with a fixed length is.
+func bodySize(t frameType) (n int, fixed bool) {
+	switch t {
+	case frameIdle, frameEnd, frameFinished, frameNoMore:
+		return 0, true
+	case frameWatermark, frameCancel:
+		return 8, true
+	case frameBarrier:
+		return 33, true
+	}
+	return 0, false
+}
+
+// elementOf decodes what appendElement encoded, and records: they keep the buffer that the frame lies in.
+func elementOf(f frame, b *buffer) (element, error) {
+	le, t, body := binary.LittleEndian, f.kind, f.body
+	if n, fixed := bodySize(t); fixed && len(body) != n {
 		return element{}, fmt.Errorf("a frame of type %d with %d bytes, not %d: %w", t, len(body), n, codec.ErrCorrupt)
 	}
 	if t == frameBarrier && body[32] > 1 {
@@ -136,7 +202,7 @@ func elementOf(t frameType, body []byte) (element, error) {
 	}
 	switch t {
 	case frameRecords:
-		return element{kind: records, frame: append([]byte(nil), body...)}, nil
+		return element{kind: records, frame: body, buffer: b, weight: len(body)}, nil
 	case frameWatermark:
 		return element{kind: watermark, at: int64(le.Uint64(body))}, nil
 	case frameIdle:

@@ -42,16 +42,16 @@ func TestElementsSurviveTheirFrames(t *testing.T) {
 	}
 	r := bufio.NewReader(&b)
 	for i, want := range sent {
-		number, typ, body, _, err := readFrame(r, nil)
-		if err != nil || number != uint32(i) {
-			t.Fatalf("frame %d: channel %d, %v", i, number, err)
+		f, b, err := readFrame(r)
+		if err != nil || f.channel != uint32(i) {
+			t.Fatalf("frame %d: channel %d, %v", i, f.channel, err)
 		}
-		got, err := elementOf(typ, body)
+		got, err := elementOf(f, b)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("frame %d: got %+v, %v; want %+v", i, got, err, want)
 		}
 	}
-	if _, _, _, _, err := readFrame(r, nil); !errors.Is(err, io.EOF) {
+	if _, _, err := readFrame(r); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 }
@@ -62,7 +62,7 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	for bit := range 8 * len(frame) {
 		damaged := bytes.Clone(frame)
 		damaged[bit/8] ^= 1 << (bit % 8)
-		if _, _, _, _, err := readFrame(bufio.NewReader(bytes.NewReader(damaged)), nil); err == nil {
+		if _, _, err := readFrame(bufio.NewReader(bytes.NewReader(damaged))); err == nil {
 			t.Errorf("bit %d flipped, and no error", bit)
 		}
 	}
@@ -111,11 +111,11 @@ func FuzzFrame(f *testing.F) {
 	f.Add(appendElement(nil, 1, element{kind: barrier, barrier: align.Barrier{Epoch: 1, ID: 2}}))
 	f.Add(appendElement(nil, 1, element{kind: assignment, payload: []byte("x")}))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		_, typ, body, _, err := readFrame(bufio.NewReader(bytes.NewReader(in)), nil)
+		fr, b, err := readFrame(bufio.NewReader(bytes.NewReader(in)))
 		if err != nil {
 			return
 		}
-		if _, err := elementOf(typ, body); err != nil && !errors.Is(err, codec.ErrCorrupt) {
+		if _, err := elementOf(fr, b); err != nil && !errors.Is(err, codec.ErrCorrupt) {
 			t.Fatalf("unmarked error: %v", err)
 		}
 	})

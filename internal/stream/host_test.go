@@ -481,10 +481,10 @@ func TestSecondConnectionIsRefused(t *testing.T) {
 	open := beginFrame(nil, 0, frameOpen)
 	open = append(open, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	a.SetDeadline(time.Now().Add(time.Second))
-	a.Write(endFrame(open))
+	a.Write(endFrame(open, 0))
 	c, _ := codec.For[int64]()
 	f, _ := appendBatch(beginFrame(nil, 0, frameRecords), c, &Batch[int64]{Values: []int64{7}, Times: []int64{1}})
-	a.Write(endFrame(f))
+	a.Write(endFrame(f, 0))
 	io.Copy(io.Discard, a) // until the other side has ended the connection
 	if got.Load() != 0 {
 		t.Errorf("%d records of a second connection for an open channel were processed", got.Load())
@@ -559,7 +559,7 @@ func TestIdleAgain(t *testing.T) {
 	tk := &task{wake: make(chan struct{}, 1), low: NoTime, aligner: align.New(1, 0), head: in, chain: &Chain{Gates: []Gate{NewGate(nil, 0, cd, in)}}}
 	c := newInChannel(tk, 0)
 	tk.inputs = []*inChannel{c}
-	for _, e := range []element{{kind: idle}, {kind: records, batch: &Batch[int64]{Values: []int64{1}, Times: []int64{1}}, release: func() {}}, {kind: idle}} {
+	for _, e := range []element{{kind: idle}, {kind: records, batch: &Batch[int64]{Values: []int64{1}, Times: []int64{1}}}, {kind: idle}} {
 		if err := tk.element(0, c, &e); err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -104,20 +102,15 @@ func (l *links) sender(to *thalwegv1.Placement, n channelName, o *outChannel) *s
 }
 
 func (c *sendChannel) control(e element) {
-	c.conn.write(appendElement(c.conn.buffer(), c.number, e))
+	// A watermark goes with the records before it; what flushes them sends it, too.
+	c.conn.control(e.kind != watermark, func(dst []byte) []byte { return appendElement(dst, c.number, e) })
 }
 
-func (c *sendChannel) records(encode func([]byte) ([]byte, error)) error {
-	b, err := encode(beginFrame(c.conn.buffer(), c.number, frameRecords))
-	if err != nil {
-		return err
-	}
-	if len(b)-8 > maxFrame {
-		return fmt.Errorf("a batch of %d bytes: at most %d can be sent", len(b), maxFrame)
-	}
-	c.out.task.counters.sent(len(b))
-	c.conn.write(endFrame(b))
-	return nil
+// records sends a frame that was begun at the start of the buffer and has its body. The buffer is the connection's from now on.
+func (c *sendChannel) records(b *buffer, atOnce bool) {
+	endFrame(b.b, 0)
+	c.out.task.counters.sent(len(b.b))
+	c.conn.send(b, atOnce)
 }
 
 // dial makes every connection of the generation, once; all tasks wait for it.
@@ -152,11 +145,7 @@ func (l *links) dialOne(h *Host, g *generation, s *sendConn) error {
 	c.dialed = true
 	for _, ch := range s.channels {
 		ch.conn = c
-		b := beginFrame(nil, ch.number, frameOpen)
-		for _, v := range []int{int(ch.name.edge), ch.name.from, ch.name.to} {
-			b = binary.LittleEndian.AppendUint32(b, uint32(v))
-		}
-		c.write(endFrame(b))
+		c.control(true, func(dst []byte) []byte { return appendOpen(dst, ch.number, ch.name) })
 	}
 	c.failed = func(err error) {
 		for _, ch := range s.channels {
@@ -167,19 +156,24 @@ func (l *links) dialOne(h *Host, g *generation, s *sendConn) error {
 		return errCancelledDeploy
 	}
 	channels := s.channels
-	c.start(func(number uint32, t frameType, body []byte) error {
-		if int(number) >= len(channels) {
-			return fmt.Errorf("channel %d was never opened: %w", number, codec.ErrCorrupt)
+	c.start(func(f frame, _ *buffer) (bool, error) {
+		if int(f.channel) >= len(channels) {
+			return false, fmt.Errorf("channel %d was never opened: %w", f.channel, codec.ErrCorrupt)
 		}
+		out := channels[f.channel].out
 		switch {
-		case t == frameCredit && len(body) == 4:
-			channels[number].out.credit(int(binary.LittleEndian.Uint32(body)))
-		case t == frameRequest && len(body) >= 1:
-			channels[number].out.request(append([]byte(nil), body[1:]...), body[0] == 1)
+		case f.kind == frameCredit && len(f.body) == 12:
+			batches, bytes := creditOf(f.body)
+			if !out.owes(batches, bytes) {
+				return false, fmt.Errorf("credit for %d batches of %d bytes, which are more than were sent: %w", batches, bytes, codec.ErrCorrupt)
+			}
+			out.credit(batches, bytes)
+		case f.kind == frameRequest && len(f.body) >= 1:
+			out.request(append([]byte(nil), f.body[1:]...), f.body[0] == 1)
 		default:
-			return fmt.Errorf("a receiver sent a frame of type %d: %w", t, codec.ErrCorrupt)
+			return false, fmt.Errorf("a receiver sent a frame of type %d with %d bytes: %w", f.kind, len(f.body), codec.ErrCorrupt)
 		}
-		return nil
+		return false, nil
 	})
 	return nil
 }
@@ -212,7 +206,7 @@ func (h *Host) hello(ctx context.Context, g *generation, to *thalwegv1.Placement
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Now()) })
 	defer stop()
-	err = wire.WriteFrame(nc, &thalwegv1.DataHello{ProtocolVersion: wire.ProtocolVersion, Job: h.c.Job, Generation: g.id.Proto(),
+	err = wire.WriteFrame(nc, &thalwegv1.DataHello{ProtocolVersion: exchangeVersion, Job: h.c.Job, Generation: g.id.Proto(),
 		FromIncarnation: h.c.TaskManagerIncarnation, ToIncarnation: to.Incarnation, FromWorker: h.c.Incarnation})
 	w := new(thalwegv1.DataWelcome)
 	if err == nil {
@@ -284,6 +278,9 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 	if hello.Job != h.c.Job || hello.ToIncarnation != h.c.TaskManagerIncarnation {
 		err = fmt.Errorf("this is job %s on taskmanager incarnation %s, not %s on %s", h.c.Job, h.c.TaskManagerIncarnation, hello.Job, hello.ToIncarnation)
 	}
+	if hello.ProtocolVersion != exchangeVersion {
+		err = fmt.Errorf("the sender speaks version %d of the exchange, this worker version %d: run the same release on both", hello.ProtocolVersion, exchangeVersion)
+	}
 	if err != nil {
 		refuse(err)
 		return
@@ -306,37 +303,45 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 	if !g.links.add(c) {
 		return
 	}
-	c.start(func(number uint32, t frameType, body []byte) error {
-		if t == frameOpen {
-			if len(body) != 12 || open[number] != nil {
-				return fmt.Errorf("channel %d was opened twice or without a name: %w", number, codec.ErrCorrupt)
+	c.start(func(f frame, b *buffer) (keep bool, err error) {
+		in := open[f.channel]
+		if f.kind == frameOpen {
+			if len(f.body) != 12 || in != nil {
+				return false, fmt.Errorf("channel %d was opened twice or without a name: %w", f.channel, codec.ErrCorrupt)
 			}
-			n := channelName{int32(binary.LittleEndian.Uint32(body)), int(binary.LittleEndian.Uint32(body[4:])), int(binary.LittleEndian.Uint32(body[8:]))}
-			g.links.mu.Lock()
-			in := g.links.mu.in[n]
-			g.links.mu.Unlock()
-			if in == nil {
-				return fmt.Errorf("channel %v ends in no subtask of this worker", n)
-			}
-			if !in.connect(&receiveChannel{number, c}) {
-				return fmt.Errorf("channel %v has a sender already", n)
+			if in, err = g.links.opening(nameOf(f.body), f.channel, c); err != nil {
+				return false, err
 			}
 			c.opened.Lock()
-			open[number] = in
+			open[f.channel] = in
 			c.opened.Unlock()
-			return nil
+			return false, nil
 		}
-		in := open[number]
 		if in == nil {
-			return fmt.Errorf("channel %d was never opened: %w", number, codec.ErrCorrupt)
+			return false, fmt.Errorf("channel %d was never opened: %w", f.channel, codec.ErrCorrupt)
 		}
-		e, err := elementOf(t, body)
+		e, err := elementOf(f, b)
 		if err != nil {
-			return err
+			return false, err
 		}
+		keep = e.buffer != nil // before put: the task may have freed it by then
 		in.put(e)
-		return nil
+		return keep, nil
 	})
+}
+
+// opening connects the receiving end of a channel that its sender opens.
+func (l *links) opening(n channelName, number uint32, c *conn) (*inChannel, error) {
+	l.mu.Lock()
+	in := l.mu.in[n]
+	l.mu.Unlock()
+	if in == nil {
+		return nil, fmt.Errorf("channel %v ends in no subtask of this worker", n)
+	}
+	if !in.connect(&receiveChannel{number, c}) {
+		return nil, fmt.Errorf("channel %v has a sender already", n)
+	}
+	return in, nil
 }
 
 // await waits until a generation's channels are there.
@@ -374,169 +379,10 @@ type receiveChannel struct {
 	conn   *conn
 }
 
-func (r *receiveChannel) credit(n int) {
-	r.conn.write(endFrame(binary.LittleEndian.AppendUint32(beginFrame(r.conn.buffer(), r.number, frameCredit), uint32(n))))
+func (r *receiveChannel) credit(batches int, bytes int64) {
+	r.conn.control(true, func(dst []byte) []byte { return appendCredit(dst, r.number, batches, bytes) })
 }
 
 func (r *receiveChannel) request(event []byte, ended bool) {
-	b := beginFrame(r.conn.buffer(), r.number, frameRequest)
-	if ended {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
-	}
-	r.conn.write(endFrame(append(b, event...)))
+	r.conn.control(true, func(dst []byte) []byte { return appendRequest(dst, r.number, event, ended) })
 }
-
-// conn is one data connection: frames queue in write and go out together in one writev.
-type conn struct {
-	nc     net.Conn
-	peer   string
-	failed func(error)
-	opened sync.Mutex
-	ready  chan struct{}
-	done   chan struct{}
-	once   sync.Once
-	wg     sync.WaitGroup
-	pool   sync.Pool
-	mu     struct {
-		sync.Mutex
-		frames [][]byte
-		err    error
-		last   bool // nothing is written behind what is queued
-	}
-	dialed bool // by this side: it sends the records, and ends the connection
-}
-
-func newConn(nc net.Conn, peer string) *conn {
-	c := &conn{nc: nc, peer: peer, ready: make(chan struct{}, 1), done: make(chan struct{})}
-	c.wg.Add(2) // start's: counted here, since whoever closes the links may wait before it has run
-	return c
-}
-
-func (c *conn) buffer() []byte {
-	if b, ok := c.pool.Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, 32<<10)
-}
-
-// write queues a frame, which is the connection's from now on.
-func (c *conn) write(frame []byte) {
-	c.mu.Lock()
-	if c.mu.err == nil {
-		c.mu.frames = append(c.mu.frames, frame)
-	}
-	c.mu.Unlock()
-	c.wake()
-}
-
-func (c *conn) wake() {
-	select {
-	case c.ready <- struct{}{}:
-	default:
-	}
-}
-
-// finish has the writer send what is queued and then say that nothing follows. Only the sending side does: the receiving one
-// closes when it has read that.
-func (c *conn) finish() {
-	if !c.dialed {
-		return
-	}
-	c.mu.Lock()
-	c.mu.last = true
-	c.mu.Unlock()
-	c.wake()
-}
-
-// closeWrite ends this direction. Credit that is still on its way is read until the other side closes: closing with unread bytes
-// would reset the connection, and what the other side has not read yet would be lost.
-func (c *conn) closeWrite() error {
-	w, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok {
-		return errors.New("the connection cannot be ended in one direction")
-	}
-	if err := w.CloseWrite(); err != nil {
-		return err
-	}
-	return errFinished
-}
-
-// errFinished ends a writer that has nothing more to say; the reader goes on.
-var errFinished = errors.New("finished")
-
-func (c *conn) start(take func(channel uint32, t frameType, body []byte) error) {
-	go func() { defer c.wg.Done(); c.fail(c.reading(take)) }()
-	go func() {
-		defer c.wg.Done()
-		if err := c.writing(); !errors.Is(err, errFinished) {
-			c.fail(err)
-		}
-	}()
-}
-
-func (c *conn) reading(take func(uint32, frameType, []byte) error) error {
-	r := bufio.NewReaderSize(c.nc, 256<<10)
-	var buf []byte
-	for {
-		number, t, body, grown, err := readFrame(r, buf)
-		if err != nil {
-			return err
-		}
-		buf = grown
-		if err := take(number, t, body); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *conn) writing() error {
-	for {
-		select {
-		case <-c.ready:
-		case <-c.done:
-			return net.ErrClosed
-		}
-		c.mu.Lock()
-		frames, last := c.mu.frames, c.mu.last
-		c.mu.frames = nil
-		c.mu.Unlock()
-		if len(frames) == 0 {
-			if last {
-				return c.closeWrite()
-			}
-			continue
-		}
-		c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-		buffers := net.Buffers(slices.Clone(frames))
-		if _, err := buffers.WriteTo(c.nc); err != nil {
-			return err
-		}
-		if last { // look again: then the queue is empty
-			c.wake()
-		}
-		for _, f := range frames {
-			if cap(f) <= 256<<10 {
-				c.pool.Put(&f)
-			}
-		}
-	}
-}
-
-// fail ends the connection with what happened; both ends' channels fail, and it is never dialled again.
-func (c *conn) fail(err error) {
-	c.once.Do(func() {
-		err = fmt.Errorf("the data connection to %s is lost: %w", c.peer, err)
-		c.mu.Lock()
-		c.mu.err, c.mu.frames = err, nil
-		c.mu.Unlock()
-		close(c.done)
-		c.nc.Close()
-		if c.failed != nil {
-			c.failed(err)
-		}
-	})
-}
-
-func (c *conn) close(err error) { c.fail(err) }

@@ -12,6 +12,8 @@ import (
 type Partitioner[T any] struct {
 	Kind   thalwegv1.Partitioning
 	Custom func(v T, n int) int // of PARTITIONING_CUSTOM; the result is taken modulo n
+	// ShipHashes has hashes of PARTITIONING_HASH travel between processes. Those of integers cost less to compute anew than to send.
+	ShipHashes bool
 }
 
 // flusher is the untyped side of a router, for its task.
@@ -22,30 +24,49 @@ type flusher interface {
 	channels() []*outChannel
 }
 
-// router is the end of a chain: it scatters batches over the channels of one edge.
+// router is the end of a chain: it scatters batches over the channels of one edge. What it does to them one by one is in outlet.go.
 type router[T any] struct {
-	t      *task
-	codec  codec.Codec[T]
-	part   Partitioner[T]
-	outs   []*outChannel
-	parts  []*Batch[T]
-	marks  []int64 // watermark that is to follow what is buffered; NoTime: none
-	owner  []int32 // subtask of each key group
-	max    int
-	next   int
-	pool   sync.Pool
-	failed error
+	t       *task
+	codec   codec.Codec[T]
+	by      Partitioner[T]
+	weights codec.Weights[T]
+	outs    []*outChannel
+	outlets []outlet[T]
+	owner   []int32 // subtask of each key group
+	max     int     // key groups
+	next    int     // of PARTITIONING_REBALANCE
+	most    int     // records of a frame, as its bytes allow
+	limit   int     // what most may grow to again
+	pool    sync.Pool
+	failed  error
+
+	// Scratch of at most BatchSize records.
+	run    Batch[T] // a part of what was pushed
+	part   Batch[T] // of run, for one outlet
+	framed Batch[T] // of what an outlet sends: one frame's
+	weight []int    // of each record of run; nil: they are even
+	to     []int32  // outlet of each record
+	order  []int32  // records, by outlet
+	starts []int32  // of each outlet's in order, and the end
 }
+
+// perRecord is what a record may take in a frame beside its value: time and hash.
+const perRecord = 16
 
 // NewRouter makes the end of a chain that feeds an outgoing edge.
 func NewRouter[T any](t *TaskContext, edge int, c codec.Codec[T], p Partitioner[T]) Input[T] {
-	r := &router[T]{t: t.task, codec: c, part: p, outs: t.task.openEdge(edge)}
+	r := &router[T]{t: t.task, codec: c, by: p, weights: codec.WeightsOf(c), outs: t.task.openEdge(edge)}
 	r.pool.New = func() any { return &Batch[T]{Split: -1} }
 	n := len(r.outs)
-	r.parts = make([]*Batch[T], n)
-	r.marks = make([]int64, n)
-	for i := range r.marks {
-		r.marks[i] = NoTime
+	r.outlets, r.starts = make([]outlet[T], n), make([]int32, n+1)
+	for i, c := range r.outs {
+		r.outlets[i] = outlet[T]{c: c, mark: NoTime, hashes: c.local != nil || p.ShipHashes}
+	}
+	each, even := r.weights.Each()
+	r.most = max(1, min(BatchSize, (fullFrame-recordsHeader)/(each+perRecord)))
+	r.limit = r.most
+	if !even {
+		r.weight = make([]int, BatchSize)
 	}
 	if p.Kind == thalwegv1.Partitioning_PARTITIONING_HASH {
 		r.max = t.task.edgeMaxParallelism(edge)
@@ -60,127 +81,123 @@ func NewRouter[T any](t *TaskContext, edge int, c codec.Codec[T], p Partitioner[
 
 func (r *router[T]) channels() []*outChannel { return r.outs }
 
+// NeedsHashes reports whether batches have to come with the hashes of their keys. With one outlet nobody asks for them here.
+func (r *router[T]) NeedsHashes() bool {
+	return r.by.Kind == thalwegv1.Partitioning_PARTITIONING_HASH && (len(r.outs) > 1 || r.by.ShipHashes)
+}
+
 // Push implements Input.
 func (r *router[T]) Push(b *Batch[T]) error {
 	r.t.counters.AddOut(len(b.Values))
-	switch n := len(r.outs); r.part.Kind {
+	for from := 0; from < len(b.Values); from += BatchSize {
+		upto := min(from+BatchSize, len(b.Values))
+		r.run.slice(b, from, upto)
+		if r.weight != nil {
+			r.weights.Of(r.weight, r.run.Values)
+		}
+		if err := r.route(&r.run, from == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// route takes at most BatchSize records; first: it is a batch's first run.
+func (r *router[T]) route(b *Batch[T], first bool) error {
+	switch n := len(r.outs); r.by.Kind {
 	case thalwegv1.Partitioning_PARTITIONING_FORWARD:
 		if n == 1 { // the channel to the subtask of the same number is the only one
-			return r.all(0, b)
+			return r.all(&r.outlets[0], b)
 		}
-		return r.all(r.t.id.Subtask%n, b)
+		return r.all(&r.outlets[r.t.id.Subtask%n], b)
 	case thalwegv1.Partitioning_PARTITIONING_GLOBAL:
-		return r.all(0, b)
+		return r.all(&r.outlets[0], b)
 	case thalwegv1.Partitioning_PARTITIONING_REBALANCE:
-		r.next = (r.next + 1) % n
-		return r.all(r.next, b)
+		if first {
+			r.next = (r.next + 1) % n
+		}
+		return r.all(&r.outlets[r.next], b)
 	case thalwegv1.Partitioning_PARTITIONING_BROADCAST:
 		for i := range n {
-			if err := r.all(i, b); err != nil {
+			if err := r.all(&r.outlets[i], b); err != nil {
 				return err
 			}
 		}
 		return nil
 	case thalwegv1.Partitioning_PARTITIONING_CUSTOM:
-		for i, v := range b.Values {
-			to := r.part.Custom(v, n) % n
-			if to < 0 {
-				to += n
-			}
-			if err := r.one(to, b, i); err != nil {
+		return r.scatter(b, r.chosen(b.Values))
+	}
+	if len(r.outs) == 1 {
+		return r.all(&r.outlets[0], b)
+	}
+	return r.scatter(b, r.owners(b.Hashes))
+}
+
+// chosen is where the user's function wants each record.
+func (r *router[T]) chosen(values []T) []int32 {
+	to, n := r.destinations(len(values)), len(r.outs)
+	for i, v := range values {
+		d := r.by.Custom(v, n) % n
+		if d < 0 {
+			d += n
+		}
+		to[i] = int32(d)
+	}
+	return to
+}
+
+// owners is the subtask of each hash.
+func (r *router[T]) owners(hashes []uint64) []int32 {
+	to, owner, groups := r.destinations(len(hashes)), r.owner, r.max
+	for i, h := range hashes {
+		to[i] = owner[job.KeyGroup(h, groups)]
+	}
+	return to
+}
+
+func (r *router[T]) destinations(n int) []int32 {
+	if r.to == nil {
+		r.to, r.order = make([]int32, BatchSize), make([]int32, BatchSize)
+	}
+	return r.to[:n]
+}
+
+// scatter sorts the records by outlet, in their order, and then copies each outlet's column by column.
+func (r *router[T]) scatter(b *Batch[T], to []int32) error {
+	starts := r.starts
+	clear(starts)
+	for _, d := range to {
+		starts[d+1]++
+	}
+	for i := 1; i < len(starts); i++ {
+		starts[i] += starts[i-1]
+	}
+	order := r.order[:len(to)]
+	for i, d := range to { // starts[d] moves on to the start of d+1
+		order[starts[d]] = int32(i)
+		starts[d]++
+	}
+	from := int32(0)
+	for d := range r.outlets {
+		upto := starts[d]
+		if upto > from {
+			if err := r.some(&r.outlets[d], b, order[from:upto]); err != nil {
 				return err
 			}
 		}
-		return nil
-	}
-	for i, h := range b.Hashes {
-		if err := r.one(int(r.owner[job.KeyGroup(h, r.max)]), b, i); err != nil {
-			return err
-		}
+		from = upto
 	}
 	return nil
-}
-
-func (r *router[T]) batch(to int) *Batch[T] {
-	p := r.parts[to]
-	if p == nil {
-		p = r.pool.Get().(*Batch[T])
-		r.parts[to] = p
-	}
-	return p
-}
-
-func (r *router[T]) one(to int, b *Batch[T], i int) error {
-	p := r.parts[to]
-	if p == nil {
-		p = r.batch(to)
-	}
-	p.Values = append(p.Values, b.Values[i])
-	p.Times = append(p.Times, b.Times[i])
-	if b.Hashes != nil {
-		p.Hashes = append(p.Hashes, b.Hashes[i])
-	}
-	if len(p.Values) >= BatchSize {
-		return r.sendFull(to)
-	}
-	return nil
-}
-
-func (r *router[T]) all(to int, b *Batch[T]) error {
-	for from := 0; from < len(b.Values); {
-		p := r.batch(to)
-		n := min(BatchSize-len(p.Values), len(b.Values)-from)
-		p.Values = append(p.Values, b.Values[from:from+n]...)
-		p.Times = append(p.Times, b.Times[from:from+n]...)
-		if b.Hashes != nil {
-			p.Hashes = append(p.Hashes, b.Hashes[from:from+n]...)
-		}
-		from += n
-		if len(p.Values) >= BatchSize {
-			if err := r.sendFull(to); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// sendFull sends a full batch, waiting for room: an operator that makes much out of one record blocks here.
-func (r *router[T]) sendFull(to int) error {
-	for r.outs[to].unconsumed.Load() >= window {
-		if err := r.t.waitForRoom(); err != nil {
-			return err
-		}
-	}
-	r.send(to)
-	return r.failed
-}
-
-func (r *router[T]) send(to int) {
-	if p := r.parts[to]; p != nil && len(p.Values) > 0 {
-		r.parts[to] = nil
-		c := r.outs[to]
-		c.unconsumed.Add(1)
-		if c.local != nil {
-			c.local.put(element{kind: records, batch: p, release: func() { p.Reset(); r.pool.Put(p) }})
-		} else {
-			if err := c.remote.records(func(dst []byte) ([]byte, error) { return appendBatch(dst, r.codec, p) }); err != nil && r.failed == nil {
-				r.failed = err
-			}
-			p.Reset()
-			r.pool.Put(p)
-		}
-	}
-	if r.marks[to] != NoTime {
-		r.outs[to].control(element{kind: watermark, at: r.marks[to]})
-		r.marks[to] = NoTime
-	}
 }
 
 func (r *router[T]) flush(force bool) error {
-	for i, c := range r.outs {
-		if force || c.unconsumed.Load() < window {
-			r.send(i)
+	for i := range r.outlets {
+		o := &r.outlets[i]
+		if force || o.c.fits() {
+			r.send(o, false)
+		}
+		if o.c.remote != nil {
+			o.c.remote.conn.flush()
 		}
 	}
 	return r.failed
@@ -189,8 +206,8 @@ func (r *router[T]) flush(force bool) error {
 // Watermark implements Input: it goes out behind what is buffered.
 func (r *router[T]) Watermark(at int64) error {
 	r.t.counters.outMark.set(at)
-	for i := range r.marks {
-		r.marks[i] = max(r.marks[i], at)
+	for i := range r.outlets {
+		r.outlets[i].mark = max(r.outlets[i].mark, at)
 	}
 	return r.failed
 }
