@@ -1,27 +1,34 @@
 package flow
 
 import (
-	"reflect"
+	"math"
 	"time"
 )
 
 // Windowed is a keyed stream cut into windows.
 type Windowed[K comparable, T any] struct {
-	keyed  Keyed[K, T]
-	window Window
-	at     position
+	keyed   Keyed[K, T]
+	window  Window
+	options windowOptions
+	at      position
 }
 
 // Window cuts the stream of each key into windows.
-func (s Keyed[K, T]) Window(w Window) Windowed[K, T] {
-	return Windowed[K, T]{keyed: s, window: w, at: caller()}
+func (s Keyed[K, T]) Window(w Window, o ...WindowOption) Windowed[K, T] {
+	cut := Windowed[K, T]{keyed: s, window: w, at: caller()}
+	for _, option := range o {
+		option.set(&cut.options)
+	}
+	return cut
 }
 
 // Window says which records belong together.
 type Window struct {
-	kind   windowKind
-	size   time.Duration
-	offset time.Duration
+	kind       windowKind
+	size       time.Duration // of a session: the gap
+	slide      time.Duration
+	offset     time.Duration
+	processing bool
 }
 
 type windowKind uint8
@@ -29,14 +36,28 @@ type windowKind uint8
 const (
 	noWindow windowKind = iota
 	tumbling
+	sliding
+	session
 	global
 )
 
 // Tumbling windows have a fixed size and do not overlap. They begin at multiples of it since 1970, UTC.
-func Tumbling(size time.Duration) Window { return Window{kind: tumbling, size: size} }
+func Tumbling(size time.Duration) Window { return Window{kind: tumbling, size: size, slide: size} }
+
+// Sliding windows have a fixed size and begin at the multiples of slide since 1970, UTC: they overlap if it is less than the size, and leave
+// records out that lie between them if it is more.
+//
+// A record is kept once, whatever the overlap: in a slice as long as the greatest common divisor of size and slide, of which windows are merged.
+// A window costs a merge or two for each of its keys, so a million keys and a slide of a second mean a million results a second.
+func Sliding(size, slide time.Duration) Window {
+	return Window{kind: sliding, size: size, slide: slide}
+}
+
+// Session windows are of one key's records that follow each other by the gap at most. A window ends the gap after its last record.
+func Session(gap time.Duration) Window { return Window{kind: session, size: gap} }
 
 // Global is one window of all records; its result comes when the input ends. It needs no event time.
-func Global() Window { return Window{kind: global} }
+func Global() Window { return Window{kind: global, size: 1, slide: 1} }
 
 // Offset shifts where windows begin: Tumbling(24*time.Hour).Offset(-8*time.Hour) are days in UTC+8.
 func (w Window) Offset(d time.Duration) Window {
@@ -44,39 +65,102 @@ func (w Window) Offset(d time.Duration) Window {
 	return w
 }
 
+// ProcessingTime has the windows cut by the clock of the machine that computes them, not by when records happened. Nothing is late then; but what
+// falls into which window depends on when it arrives, and after a failure on when it arrives again. When the input ends, windows end early.
+func (w Window) ProcessingTime() Window {
+	w.processing = true
+	return w
+}
+
+// WindowOption adjusts what becomes of late records.
+type WindowOption struct{ set func(*windowOptions) }
+
+type windowOptions struct {
+	lateness time.Duration
+	lateTo   sideOutput // nil: late records are counted only
+}
+
+// Lateness keeps a window that has been given for so long, by event time: each late record that it takes in has its result given again, with all
+// it has by then. A session that was given may be joined with another by what is late: then the whole is given in its time. Only what comes
+// after that is left out.
+func Lateness(d time.Duration) WindowOption {
+	return WindowOption{func(o *windowOptions) { o.lateness = d }}
+}
+
+// LateTo sends records that are late into a side output, with their times; ReadSide reads it from the windows' results.
+func LateTo[T any](s SideOutput[T]) WindowOption {
+	return WindowOption{func(o *windowOptions) { o.lateTo = s }}
+}
+
+// sideOutput is a SideOutput without its type.
+type sideOutput interface {
+	side() side
+	problem() string
+}
+
+// maxSlices is how many slices a window may have: what is put into one goes into each of them when it is late.
+const maxSlices = 1 << 16
+
+// slice is how long the slices are that windows of this kind have in common.
+func (w Window) slice() time.Duration {
+	a, b := w.size, w.slide
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
 // check says what is wrong with a window over a stream that has event time, or not.
-func (w Window) check(times bool) string {
+func (w Window) check(times bool, o windowOptions) string {
+	if p := w.problem(); p != "" {
+		return p
+	}
 	switch {
-	case w.kind == noWindow:
-		return "the zero Window: use Tumbling or Global"
-	case w.kind == global && w.offset != 0:
-		return sprintf("Global().Offset(%v): there is only one window", w.offset)
-	case w.kind == tumbling && w.size <= 0:
-		return sprintf("Tumbling(%v): a window's size is above 0", w.size)
-	case w.kind == tumbling && (w.offset <= -w.size || w.offset >= w.size):
-		return sprintf("Tumbling(%v).Offset(%v): an offset is less than the size", w.size, w.offset)
-	case w.kind == tumbling && !times:
+	case o.lateness < 0:
+		return sprintf("Lateness(%v): it is 0 or more", o.lateness)
+	case w.kind == global && w.processing:
+		return "Global().ProcessingTime(): it ends with the input, whatever the time"
+	case (w.kind == global || w.processing) && (o.lateness > 0 || o.lateTo != nil):
+		return "Lateness and LateTo are for windows of event time: in others nothing is late"
+	case w.kind != global && !w.processing && !times:
 		return "its windows are of event time, and no EventTime is upstream of all its inputs: say what time a record happened at by EventTime, right behind the source"
 	}
 	return ""
 }
 
-// Aggregator folds records. Merge is required: it makes pre-aggregation before the exchange, shared slices and session merging automatic.
-type Aggregator[T, A, R any] struct {
-	New    func() A // nil: the zero value; Max and Min need it
-	Add    func(a *A, v T)
-	Merge  func(a *A, b *A)
-	Result func(a *A) R
-}
-
-func (a Aggregator[T, A, R]) check() string {
-	switch {
-	case a.Add == nil:
-		return "its Aggregator has no Add"
-	case a.Merge == nil:
-		return "its Aggregator has no Merge, which is what lets partial results be combined"
-	case a.Result == nil:
-		return "its Aggregator has no Result"
+// problem says what is wrong with the shape of a window.
+func (w Window) problem() string {
+	switch w.kind {
+	case noWindow:
+		return "the zero Window: use Tumbling, Sliding, Session or Global"
+	case global:
+		if w.offset != 0 {
+			return sprintf("Global().Offset(%v): there is only one window", w.offset)
+		}
+	case tumbling:
+		if w.size <= 0 {
+			return sprintf("Tumbling(%v): a window's size is above 0", w.size)
+		}
+		if w.offset <= -w.size || w.offset >= w.size {
+			return sprintf("Tumbling(%v).Offset(%v): an offset is less than the size", w.size, w.offset)
+		}
+	case sliding:
+		if w.size <= 0 || w.slide <= 0 {
+			return sprintf("Sliding(%v, %v): size and slide are above 0", w.size, w.slide)
+		}
+		if w.offset <= -w.slide || w.offset >= w.slide {
+			return sprintf("Sliding(%v, %v).Offset(%v): an offset is less than the slide", w.size, w.slide, w.offset)
+		}
+		if n := int64(w.size / w.slice()); n > maxSlices {
+			return sprintf("Sliding(%v, %v): a window would be merged of %d slices of %v; at most %d are possible: round size or slide", w.size, w.slide, n, w.slice(), maxSlices)
+		}
+	case session:
+		if w.size <= 0 || w.size > math.MaxInt64/4 {
+			return sprintf("Session(%v): a gap is above 0 and below %v", w.size, time.Duration(math.MaxInt64/4))
+		}
+		if w.offset != 0 {
+			return sprintf("Session(%v).Offset(%v): a session begins with its first record", w.size, w.offset)
+		}
 	}
 	return ""
 }
@@ -86,80 +170,4 @@ type Pane[K comparable, R any] struct {
 	Key        K
 	Start, End time.Time
 	Value      R
-}
-
-// Number is what can be added and compared.
-type Number interface {
-	~int | ~int32 | ~int64 | ~uint32 | ~uint64 | ~float64
-}
-
-// Pair holds two of something.
-type Pair[A, B any] struct {
-	First  A
-	Second B
-}
-
-// Count counts records.
-func Count[T any]() Aggregator[T, int64, int64] {
-	return Aggregator[T, int64, int64]{
-		Add:    func(a *int64, _ T) { *a++ },
-		Merge:  func(a, b *int64) { *a += *b },
-		Result: func(a *int64) int64 { return *a },
-	}
-}
-
-// Sum adds up what f says of each record.
-func Sum[T any, N Number](f func(T) N) Aggregator[T, N, N] {
-	return Aggregator[T, N, N]{
-		Add:    func(a *N, v T) { *a += f(v) },
-		Merge:  func(a, b *N) { *a += *b },
-		Result: func(a *N) N { return *a },
-	}
-}
-
-// Max is the greatest of what f says of each record.
-func Max[T any, N Number](f func(T) N) Aggregator[T, N, N] {
-	lowest := lowestOf[N]()
-	return Aggregator[T, N, N]{
-		New:    func() N { return lowest },
-		Add:    func(a *N, v T) { *a = max(*a, f(v)) },
-		Merge:  func(a, b *N) { *a = max(*a, *b) },
-		Result: func(a *N) N { return *a },
-	}
-}
-
-// lowestOf is the number that none is below.
-func lowestOf[N Number]() N {
-	var n N
-	v := reflect.ValueOf(&n).Elem()
-	switch {
-	case v.CanInt():
-		v.SetInt(-1 << (v.Type().Bits() - 1))
-	case v.CanFloat():
-		v.SetFloat(negativeInfinity)
-	}
-	return n
-}
-
-// Both runs two aggregators over the same records.
-func Both[T, A, B, R, S any](a Aggregator[T, A, R], b Aggregator[T, B, S]) Aggregator[T, Pair[A, B], Pair[R, S]] {
-	both := Aggregator[T, Pair[A, B], Pair[R, S]]{}
-	if a.check() != "" || b.check() != "" {
-		return both // which is as incomplete, and reported where it is used
-	}
-	if a.New != nil || b.New != nil {
-		both.New = func() (p Pair[A, B]) {
-			if a.New != nil {
-				p.First = a.New()
-			}
-			if b.New != nil {
-				p.Second = b.New()
-			}
-			return p
-		}
-	}
-	both.Add = func(p *Pair[A, B], v T) { a.Add(&p.First, v); b.Add(&p.Second, v) }
-	both.Merge = func(p, q *Pair[A, B]) { a.Merge(&p.First, &q.First); b.Merge(&p.Second, &q.Second) }
-	both.Result = func(p *Pair[A, B]) Pair[R, S] { return Pair[R, S]{a.Result(&p.First), b.Result(&p.Second)} }
-	return both
 }

@@ -1,0 +1,193 @@
+package flow
+
+import (
+	"math"
+
+	"github.com/thalweg-io/thalweg/internal/state"
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// aligned is the windows whose place follows from the time alone, tumbling and sliding, and the one of all times, which is slice 0 and never ends.
+type aligned[K comparable, T, A, R any] struct {
+	*giving[K, T, A, R]
+	slices *state.Sliding[K, A]
+	slice  int64 // how long one is
+	offset int64
+	length int64 // of a window, in slices
+	step   int64
+	global bool
+	fire   func(last int64, key K, hash uint64, a *A) error
+	run    func(first int, run *state.Slots[A])
+	values []T // of the slice in hand
+}
+
+func newAligned[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *giving[K, T, A, R]) (*aligned[K, T, A, R], error) {
+	slice := w.slice()
+	o := &aligned[K, T, A, R]{giving: g, slice: int64(slice), offset: int64(w.offset), length: int64(w.size / slice), step: int64(w.slide / slice),
+		global: w.kind == global}
+	o.fire, o.run = o.giveWindow, o.foldRun
+	var err error
+	o.slices, err = state.NewSliding[K, A](k, "window", o.length, o.step, g.a.Merge)
+	return o, err
+}
+
+// sliceOf is the number of the slice that a time falls into.
+func (o *aligned[K, T, A, R]) sliceOf(at int64) int64 {
+	at -= o.offset
+	q := at / o.slice
+	if at%o.slice < 0 {
+		q--
+	}
+	return q
+}
+
+// end is the time behind a slice.
+func (o *aligned[K, T, A, R]) end(slice int64) int64 { return (slice+1)*o.slice + o.offset }
+
+func (o *aligned[K, T, A, R]) add(values []T, times []int64, keys []K, hashes []uint64) error {
+	defer o.counted()
+	if o.global {
+		return o.update(0, values, keys, hashes)
+	}
+	// Times of one sender hardly fall, so records of one slice come in runs.
+	for from := 0; from < len(values); {
+		slice := o.sliceOf(times[from])
+		end := o.end(slice)
+		begin := end - o.slice
+		upto := from + 1
+		for upto < len(values) && times[upto] >= begin && times[upto] < end {
+			upto++
+		}
+		var err error
+		if end-1 > o.now {
+			if _, some := o.slices.LastWindow(slice); some {
+				err = o.update(slice, values[from:upto], keys[from:upto], hashes[from:upto])
+			}
+		} else {
+			err = o.updateLate(slice, values[from:upto], times[from:upto], keys[from:upto], hashes[from:upto])
+		}
+		if err != nil {
+			return err
+		}
+		from = upto
+	}
+	return nil
+}
+
+func (o *aligned[K, T, A, R]) update(slice int64, values []T, keys []K, hashes []uint64) error {
+	o.values = values
+	err := o.slices.UpdateRuns(slice, keys, hashes, o.run)
+	o.values = nil
+	return err
+}
+
+// foldRun folds a run of the slice in hand.
+func (o *aligned[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
+	if run.AnyFresh() && o.a.New != nil {
+		for i := range run.Len() {
+			if run.Fresh(i) {
+				*run.At(i) = o.a.New()
+			}
+		}
+	}
+	add := o.a.Add
+	for i, v := range o.values[first : first+run.Len()] {
+		add(run.At(i), v)
+	}
+}
+
+// updateLate folds records of a slice that is over into the windows that are not: those still to come, and those that Lateness keeps, which are
+// given again.
+func (o *aligned[K, T, A, R]) updateLate(slice int64, values []T, times []int64, keys []K, hashes []uint64) error {
+	last, some := o.slices.LastWindow(slice)
+	if !some {
+		return nil
+	}
+	gone := o.passed(o.end(last) - 1)
+	for i, v := range values {
+		if gone {
+			if err := o.late(v, times[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := o.slices.Late(slice, keys[i], hashes[i], func(a *A, fresh bool) { o.fold(v, a, fresh) }); err != nil {
+			return err
+		}
+		if err := o.giveAgain(slice, last, keys[i], hashes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveAgain gives the windows of a slice that were given and are still kept.
+func (o *aligned[K, T, A, R]) giveAgain(slice, last int64, key K, hash uint64) error {
+	first := last
+	for first-o.step >= slice {
+		first -= o.step
+	}
+	for w := first; w <= last && o.end(w)-1 <= o.now; w += o.step {
+		if o.passed(o.end(w) - 1) {
+			continue
+		}
+		if a, some := o.slices.Window(w, key, hash); some {
+			if err := o.giveWindow(w, key, hash, &a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *aligned[K, T, A, R]) giveWindow(last int64, key K, _ uint64, a *A) error {
+	if o.global {
+		return o.giveTimeless(key, a)
+	}
+	end := o.end(last)
+	return o.give(key, end-o.length*o.slice, end, a)
+}
+
+func (o *aligned[K, T, A, R]) advance(at int64) error {
+	o.now = at
+	upto := o.upto(at, 0)
+	if upto == math.MinInt64 {
+		return nil
+	}
+	if err := o.slices.Close(upto, o.fire); err != nil {
+		return err
+	}
+	if kept := o.upto(at, o.lateness); kept == math.MaxInt64 {
+		o.slices.DropUpTo(kept)
+	} else if kept > math.MinInt64 {
+		o.slices.DropUpTo(kept + 1 - o.length)
+	}
+	return nil
+}
+
+// upto is the last slice that is over so long before a time.
+func (o *aligned[K, T, A, R]) upto(at, before int64) int64 {
+	switch {
+	case at == stream.MaxWatermark:
+		return math.MaxInt64
+	case o.global || at < math.MinInt64+before+o.slice+max(o.offset, 0):
+		return math.MinInt64
+	}
+	return o.sliceOf(at-before+1) - 1
+}
+
+func (o *aligned[K, T, A, R]) next() (int64, bool) {
+	if o.global {
+		return 0, false
+	}
+	slice, some := o.slices.Next()
+	return o.end(slice) - 1, some
+}
+
+func (o *aligned[K, T, A, R]) resume(at int64) error {
+	o.now = at
+	if upto := o.upto(at, 0); upto > math.MinInt64 && upto < math.MaxInt64 {
+		return o.slices.Resume(upto)
+	}
+	return nil
+}

@@ -1,0 +1,403 @@
+package flow
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/job"
+	"github.com/thalweg-io/thalweg/internal/state"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+	"github.com/thalweg-io/thalweg/internal/stream"
+)
+
+// Windows are driven with random records, batches, watermarks and restores, beside an interpreter that keeps all records and all windows in
+// plain lists: what is given after each step, what is late, and with which times has to be the same.
+
+// windowCases is how many are tried of each kind of window.
+const windowCases = 1200
+
+type click struct{ Key, ID, At int64 }
+
+type clickPane = Pane[int64, []int64]
+
+// ids collects the records of a window by name, in order: encoded state.
+var ids = Aggregator[click, []int64, []int64]{
+	Add:    func(a *[]int64, v click) { *a = append(*a, v.ID) },
+	Merge:  func(a, b *[]int64) { *a = append(*a, *b...) },
+	Result: func(a *[]int64) []int64 { slices.Sort(*a); return *a },
+}
+
+// counted is number, sum and least of the records: state that lies in slots, and New.
+type counted struct{ N, Sum, Least int64 }
+
+var counts = Aggregator[click, counted, []int64]{
+	New:    func() counted { return counted{Least: 1 << 60} },
+	Add:    func(a *counted, v click) { a.N++; a.Sum += v.ID; a.Least = min(a.Least, v.ID) },
+	Merge:  func(a, b *counted) { a.N += b.N; a.Sum += b.Sum; a.Least = min(a.Least, b.Least) },
+	Result: func(a *counted) []int64 { return []int64{a.N, a.Sum, a.Least} },
+}
+
+// results of the interpreter, from the records of a window in order of name.
+func idsOf(names []int64) []int64 { return names }
+func countsOf(names []int64) []int64 {
+	c := counts.New()
+	for _, id := range names {
+		counts.Add(&c, click{ID: id})
+	}
+	return counts.Result(&c)
+}
+
+func TestWindowsAgainstInterpreter(t *testing.T) {
+	kinds := map[string]func(*rand.Rand) Window{
+		"tumbling": func(r *rand.Rand) Window {
+			size := ms(1 + r.Int64N(20))
+			return Tumbling(size).Offset(time.Duration(r.Int64N(int64(size))) - size/2)
+		},
+		"sliding": func(r *rand.Rand) Window {
+			size, slide := ms(1+r.Int64N(20)), ms(1+r.Int64N(20))
+			return Sliding(size, slide).Offset(slide/3 - time.Duration(r.Int64N(int64(slide/2))))
+		},
+		"session": func(r *rand.Rand) Window { return Session(ms(1 + r.Int64N(15))) },
+		"global":  func(r *rand.Rand) Window { return Global() },
+	}
+	for name, window := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(windowCases) {
+				if seed%2 == 0 {
+					windowCase(t, seed, window, ids, idsOf)
+				} else {
+					windowCase(t, seed, window, counts, countsOf)
+				}
+			}
+		})
+	}
+}
+
+func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// windowCase drives one job of one or more subtasks.
+func windowCase[A any](t *testing.T, seed uint64, window func(*rand.Rand) Window, a Aggregator[click, A, []int64], result func([]int64) []int64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 31))
+	x := &windowJob[A]{t: t, a: a, w: window(r)}
+	if x.w.kind != global && r.IntN(2) == 0 {
+		x.lateness = ms(r.Int64N(40))
+	}
+	m := &windowInterpreter{w: x.w, lateness: int64(x.lateness), now: stream.NoTime, result: result}
+	defer x.close()
+	x.start(1 + r.IntN(3))
+	keys := 1 + r.Int64N(12)
+	clock, id := int64(ms(r.Int64N(200)-100)), int64(0)
+	check := func(what string) {
+		t.Helper()
+		slices.Sort(x.got)
+		slices.Sort(m.want)
+		if !slices.Equal(x.got, m.want) {
+			t.Fatalf("seed %d, %s, lateness %v, %s at %v, %d subtasks:\n%s\nwant\n%s", seed, describeWindow(x.w), x.lateness, what, time.Duration(m.now), len(x.ops),
+				strings.Join(x.got, "\n"), strings.Join(m.want, "\n"))
+		}
+		x.got, m.want = x.got[:0], m.want[:0]
+	}
+	for range 4 + r.IntN(25) {
+		var batch []click
+		for range r.IntN(40) {
+			at := clock + int64(ms(r.Int64N(20))) + r.Int64N(1000)
+			if r.IntN(5) == 0 {
+				at -= int64(ms(r.Int64N(80)))
+			}
+			if r.IntN(3) == 0 && len(batch) > 0 {
+				at = batch[len(batch)-1].At // runs of one time, and borders
+			}
+			id++
+			batch = append(batch, click{Key: r.Int64N(keys), ID: id, At: at})
+		}
+		x.push(batch)
+		for _, v := range batch {
+			m.add(v)
+		}
+		check("records")
+		switch clock += int64(ms(r.Int64N(20))); r.IntN(10) {
+		case 0:
+			clock += int64(ms(300))
+		case 1:
+			x.restore(1 + r.IntN(4))
+			check("restore")
+		}
+		if r.IntN(3) > 0 {
+			at := clock - int64(ms(r.Int64N(20)))
+			x.watermark(at)
+			m.advance(at)
+			check("watermark")
+		}
+	}
+	x.watermark(stream.MaxWatermark)
+	m.advance(stream.MaxWatermark)
+	check("end")
+	for _, op := range x.ops {
+		if _, some := op.cut.next(); some {
+			t.Fatalf("seed %d, %s: something is due after the end", seed, describeWindow(x.w))
+		}
+	}
+}
+
+func describeWindow(w Window) string {
+	return fmt.Sprintf("%s of %v by %v, offset %v", [...]string{"none", "tumbling", "sliding", "session", "global"}[w.kind], w.size, w.slide, w.offset)
+}
+
+const windowGroups = 8
+
+// windowJob is the subtasks of one window operator.
+type windowJob[A any] struct {
+	t        testing.TB
+	a        Aggregator[click, A, []int64]
+	w        Window
+	lateness time.Duration
+	ops      []*windowing[int64, click, clickPane]
+	got      []string
+}
+
+func (x *windowJob[A]) start(parallelism int) {
+	x.ops = nil
+	for i := range parallelism {
+		from, to := job.Groups(i, windowGroups, parallelism)
+		k, err := state.NewKeyed[int64](state.Config{Name: "op", MaxParallelism: windowGroups, From: from, To: to})
+		x.must(err)
+		counted, sent := 0, 0
+		g := &giving[int64, click, A, []int64]{a: x.a, operator: "op", lateness: int64(x.lateness), now: stream.NoTime,
+			count: func(n int) {
+				if counted += n; counted != sent {
+					x.t.Fatalf("%d late records counted, %d sent", counted, sent)
+				}
+			},
+			lateTo: func(v click, at int64) error {
+				sent++
+				x.got = append(x.got, showLate(v.Key, v.ID, at))
+				return nil
+			}}
+		out := newOut[clickPane](&windowSink{got: &x.got})
+		g.emit = func(p clickPane, at int64) error { out.emit(p, at); return out.err }
+		op, err := newWindowing(&node{name: "op"}, Windowed[int64, click]{keyed: Keyed[int64, click]{key: func(v click) int64 { return v.Key }}, window: x.w},
+			k, g, out.next, out.flush)
+		x.must(err)
+		x.ops = append(x.ops, op)
+	}
+}
+
+func (x *windowJob[A]) must(err error) {
+	x.t.Helper()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// push sends each record to its subtask, as the exchange would.
+func (x *windowJob[A]) push(all []click) {
+	hash, err := codec.Hasher[int64]()
+	x.must(err)
+	batches := make([]stream.Batch[click], len(x.ops))
+	for _, v := range all {
+		h := hash(v.Key)
+		group := job.KeyGroup(h, windowGroups)
+		for i := range x.ops {
+			if from, to := job.Groups(i, windowGroups, len(x.ops)); group >= from && group < to {
+				b := &batches[i]
+				b.Values, b.Times, b.Hashes = append(b.Values, v), append(b.Times, v.At), append(b.Hashes, h)
+			}
+		}
+	}
+	for i, op := range x.ops {
+		if batches[i].Len()%2 == 0 {
+			batches[i].Hashes = nil // of a sender in the same chain
+		}
+		x.must(op.Push(&batches[i]))
+	}
+}
+
+func (x *windowJob[A]) watermark(at int64) {
+	for _, op := range x.ops {
+		x.must(op.Watermark(at))
+	}
+}
+
+// restore goes on with another parallelism behind a checkpoint.
+func (x *windowJob[A]) restore(parallelism int) {
+	var files []checkpoint.File
+	at := int64(stream.NoTime)
+	for i, op := range x.ops {
+		w := checkpoint.NewFileWriter(x.t.Context(), checkpoint.FileConfig{InlineThreshold: 1 << 30, Checkpoint: 1, Task: job.TaskID{Vertex: "v", Subtask: i}})
+		x.must(op.keyed.Snapshot(w, "op"))
+		f, err := w.Finish(x.t.Context())
+		x.must(err)
+		files = append(files, *f)
+		at = op.now
+	}
+	x.close()
+	x.start(parallelism)
+	for _, op := range x.ops {
+		r, err := checkpoint.Open(x.t.Context(), nil, "mem:///job", &checkpoint.SubtaskState{Vertex: "v", Files: files})
+		x.must(err)
+		x.must(op.keyed.Restore(r, "op"))
+		r.Close()
+		x.must(op.resume(at))
+	}
+}
+
+func (x *windowJob[A]) close() {
+	for _, op := range x.ops {
+		op.keyed.Close()
+	}
+}
+
+// windowSink writes down what is given.
+type windowSink struct {
+	stream.Input[clickPane]
+	got *[]string
+}
+
+func (s *windowSink) Push(b *stream.Batch[clickPane]) error {
+	for i, p := range b.Values {
+		*s.got = append(*s.got, showPane(p, b.Times[i]))
+	}
+	return nil
+}
+func (s *windowSink) Watermark(int64) error { return nil }
+
+func showPane(p clickPane, at int64) string {
+	return fmt.Sprintf("%d: [%v, %v) at %d: %v", p.Key, p.Start, p.End, at, p.Value)
+}
+
+func showLate(key, id, at int64) string { return fmt.Sprintf("late: %d of %d at %d", id, key, at) }
+
+// windowInterpreter keeps every window with the names of its records.
+type windowInterpreter struct {
+	w        Window
+	lateness int64
+	now      int64
+	result   func([]int64) []int64
+	open     []*interpretedWindow
+	want     []string
+}
+
+type interpretedWindow struct {
+	key, begin, end int64
+	ids             []int64
+	given           bool
+}
+
+func (m *windowInterpreter) give(o *interpretedWindow) {
+	o.given = true
+	slices.Sort(o.ids)
+	p := clickPane{Key: o.key, Value: m.result(o.ids)}
+	at := int64(stream.NoTime)
+	if m.w.kind != global {
+		p.Start, p.End, at = time.Unix(0, o.begin).UTC(), time.Unix(0, o.end).UTC(), o.end-1
+	}
+	m.want = append(m.want, showPane(p, at))
+}
+
+// over reports whether a moment is behind the watermark by a time at least.
+func (m *windowInterpreter) over(last, by int64) bool {
+	return m.now != stream.NoTime && last+by <= m.now
+}
+
+func (m *windowInterpreter) add(v click) {
+	begins := m.begins(v.At)
+	if m.w.kind == session {
+		m.addToSession(v)
+		return
+	}
+	late := len(begins) > 0
+	for _, begin := range begins {
+		end := begin + int64(m.w.size)
+		if m.w.kind == global {
+			begin, end = 0, stream.MaxWatermark
+		}
+		if m.over(end-1, m.lateness) {
+			continue
+		}
+		late = false
+		var o *interpretedWindow
+		for _, have := range m.open {
+			if have.key == v.Key && have.begin == begin {
+				o = have
+			}
+		}
+		if o == nil {
+			o = &interpretedWindow{key: v.Key, begin: begin, end: end}
+			m.open = append(m.open, o)
+		}
+		if o.ids = append(o.ids, v.ID); m.over(end-1, 0) {
+			m.give(o)
+		}
+	}
+	if late {
+		m.want = append(m.want, showLate(v.Key, v.ID, v.At))
+	}
+}
+
+// begins are where the windows of a time begin.
+func (m *windowInterpreter) begins(at int64) (all []int64) {
+	if m.w.kind == global {
+		return []int64{0}
+	}
+	if m.w.kind == session {
+		return nil
+	}
+	slide, offset := int64(m.w.slide), int64(m.w.offset)
+	first := (at-offset)/slide - int64(m.w.size)/slide - 3
+	for n := first; n*slide+offset <= at; n++ {
+		if n*slide+offset+int64(m.w.size) > at {
+			all = append(all, n*slide+offset)
+		}
+	}
+	return all
+}
+
+func (m *windowInterpreter) addToSession(v click) {
+	o := &interpretedWindow{key: v.Key, begin: v.At, end: v.At + int64(m.w.size), ids: []int64{v.ID}}
+	var rest []*interpretedWindow
+	touched := false
+	for _, have := range m.open {
+		if have.key != v.Key || have.end < o.begin || have.begin > o.end {
+			rest = append(rest, have)
+			continue
+		}
+		touched = true
+		o.begin, o.end, o.ids = min(o.begin, have.begin), max(o.end, have.end), append(o.ids, have.ids...)
+	}
+	if !touched && m.over(o.end-1, m.lateness) {
+		m.want = append(m.want, showLate(v.Key, v.ID, v.At))
+		return
+	}
+	m.open = append(rest, o)
+	if m.over(o.end-1, 0) {
+		m.give(o)
+	}
+}
+
+func (m *windowInterpreter) advance(at int64) {
+	if at <= m.now {
+		return
+	}
+	m.now = at
+	var rest []*interpretedWindow
+	for _, o := range m.open {
+		last := o.end - 1
+		if m.w.kind == global {
+			last = stream.MaxWatermark
+		}
+		if at >= last && !o.given {
+			m.give(o)
+		}
+		if at != stream.MaxWatermark && !m.over(last, m.lateness) {
+			rest = append(rest, o)
+		}
+	}
+	m.open = rest
+}
