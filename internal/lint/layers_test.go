@@ -70,6 +70,9 @@ var rules = []rule{
 	{"bench/nexmark/gen/...", nil},
 	{"bench/nexmark/gen/source", []string{"bench/nexmark/gen", "flow"}},
 	{"bench/nexmark/naive/...", []string{"bench/nexmark/gen"}},
+
+	// The queries as users write them.
+	{"bench/nexmark/queries", []string{"bench/nexmark/gen", "flow"}},
 }
 
 // libraries that only one place may know.
