@@ -17,7 +17,7 @@ import (
 // span is what lies between two moments.
 type span struct{ from, to harness.Sample }
 
-var errStands = errors.New("the source is no event further after the measured time; the job failed or stands")
+var errStands = errors.New("the source is no event further after the measured time: measure longer, or see the logs for what the job waits for")
 
 // window runs a job that does not end by itself, and measures a time of it.
 func window(ctx context.Context, c *harness.Cluster, j harness.Job, settle, length time.Duration) (s span, err error) {
@@ -38,6 +38,9 @@ func window(ctx context.Context, c *harness.Cluster, j harness.Job, settle, leng
 		return s, err
 	}
 	if s.to, err = job.Sample(); err != nil {
+		return s, err
+	}
+	if err := job.Look(ctx); err != nil {
 		return s, err
 	}
 	if s.to.Events == s.from.Events {

@@ -110,22 +110,30 @@ func (r *Running) Sample() (Sample, error) {
 	return s, nil
 }
 
-// Flowing waits for the first record.
+// Flowing waits until the source is through the first events.
 func (r *Running) Flowing(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
-	for {
+	for n := 1; ; n++ {
 		s, err := r.Sample()
 		if err != nil || s.Events > 0 {
 			return err
 		}
+		if n%100 == 0 { // a job that fails at its start is not waited for
+			if err := r.Look(ctx); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return fmt.Errorf("flink: no record: %w; logs are in %s", ctx.Err(), r.cluster.dir)
+			return fmt.Errorf("flink: wait for the first event: %w; logs are in %s", ctx.Err(), r.cluster.dir)
 		}
 	}
 }
+
+// Look is an error if the job does not run any more: why it ended.
+func (r *Running) Look(ctx context.Context) error { return r.cluster.tell(ctx, "look", "runs") }
 
 // Wait waits for a job of so many events to end.
 func (r *Running) Wait(ctx context.Context) error { return r.cluster.tell(ctx, "wait", "finished") }

@@ -16,6 +16,7 @@ import org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint;
  *
  * <pre>
  * start name=value ...   started                 a job; one at a time
+ * look                   runs                    if it has not ended
  * wait                   finished                when the job has ended by itself
  * cancel                 cancelled               when the job has ended
  *                        failed WHAT             instead of any of these; the whole error is in the log
@@ -65,6 +66,13 @@ public final class Driver {
             case "start" -> {
                 job = Jobs.submit(cluster, Options.parse(words.subList(1, words.size())));
                 return "started";
+            }
+            case "look" -> {
+                if (job.getJobStatus().get().isGloballyTerminalState()) {
+                    job.getJobExecutionResult().get(); // throws why it ended
+                    throw new IllegalStateException("the job has ended by itself");
+                }
+                return "runs";
             }
             case "wait" -> {
                 job.getJobExecutionResult().get();
