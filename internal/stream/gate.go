@@ -10,7 +10,8 @@ import (
 
 // Gate is the typed head of a chain for one incoming edge.
 type Gate interface {
-	push(e *element) (records int, err error)
+	// push takes records. By value: a pointer through an interface would put every element on the heap.
+	push(e element) (records int, err error)
 	control() Control
 }
 
@@ -27,7 +28,7 @@ func NewGate[T any](t *TaskContext, edge int, c codec.Codec[T], next Input[T]) G
 
 func (g *gate[T]) control() Control { return g.next }
 
-func (g *gate[T]) push(e *element) (int, error) {
+func (g *gate[T]) push(e element) (int, error) {
 	if e.batch != nil {
 		b := e.batch.(*Batch[T])
 		n := len(b.Values)
@@ -41,7 +42,6 @@ func (g *gate[T]) push(e *element) (int, error) {
 	b := &g.batch
 	err := decodeBatch(e.frame, g.codec, b)
 	if e.buffer != nil { // nothing that was decoded points into it
-		e.frame = nil
 		e.buffer.free()
 	}
 	if err != nil {

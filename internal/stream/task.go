@@ -428,7 +428,7 @@ func (t *task) element(i int, c *inChannel, e *element) error {
 	switch e.kind {
 	case records:
 		size := len(e.frame)
-		n, err := t.chain.Gates[c.gate].push(e)
+		n, err := t.chain.Gates[c.gate].push(*e)
 		t.counters.received(n, size)
 		c.consumed()
 		c.idle, t.allIdle = false, false // whoever is next takes the records as a sign of life
