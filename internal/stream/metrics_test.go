@@ -168,3 +168,14 @@ func TestBytesWatermarksAndCheckpoints(t *testing.T) {
 		t.Errorf("%v", c)
 	}
 }
+
+// BenchmarkRest is what measuring adds to one rest of a task: an idle one rests at most once a batch.
+func BenchmarkRest(b *testing.B) {
+	var m meter
+	m.begin(clock())
+	b.ReportAllocs()
+	for b.Loop() {
+		m.turn(waiting, clock())
+		m.turn(busy, clock())
+	}
+}
