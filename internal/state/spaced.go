@@ -58,7 +58,7 @@ func (x *spaced[K, V]) update(space int64, key K, hash uint64, f func(v *V, fres
 }
 
 func (x *spaced[K, V]) remove(space int64, key K, hash uint64) {
-	if stamp, ok := x.t.remove(&timed[K]{space, key}, hash); ok && stamp != x.t.now && x.k.removing() {
+	if _, ok := x.t.remove(&timed[K]{space, key}, hash); ok && x.k.removing() {
 		x.rec.log.add(removal[K]{interval: x.k.interval, space: space, group: x.k.ownGroup(hash), key: key}, x.t.count)
 	}
 }
