@@ -162,6 +162,13 @@ func parseEvent(t *testing.T, line string, f []string) Event {
 	case "ack":
 		return FromWorker{Job: "j", Message: &thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Acknowledge{Acknowledge: &thalwegv1.Acknowledge{
 			Job: "j", Generation: generation(a["gen"]), Checkpoint: int64(number(a["id"])), Task: reports("j", a["gen"], a["task"]+":RUNNING")[0].Task}}}}
+	case "counters": // counters gen= tasks= in=<records> busy=<ns> limit=<bytes of memory>
+		rs := reports("j", a["gen"], a["tasks"])
+		for _, r := range rs {
+			r.Counters = &thalwegv1.TaskCounters{RecordsIn: int64(number(a["in"])), BusyNs: int64(number(a["busy"]))}
+		}
+		return FromWorker{Job: "j", Message: &thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Counters{Counters: &thalwegv1.Counters{
+			Tasks: rs, Memory: &thalwegv1.WorkerMemory{Limit: int64(number(a["limit"]))}}}}}
 	case "beat":
 		return FromWorker{Job: "j", Message: &thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Heartbeat{Heartbeat: &thalwegv1.Heartbeat{}}}}
 	case "tick":
