@@ -44,7 +44,7 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 	aggregating(s.job, n, "window", a)
 	late, hasLate := lateOutput[T](s.job, n, w.options)
 	n.make = func(b *builder, next any) (any, error) {
-		g := &giving[K, T, A, R]{a: a, operator: name, lateness: int64(w.options.lateness), now: stream.NoTime, count: b.late}
+		g := &giving[K, T, A, R]{a: a, lateness: int64(w.options.lateness), count: b.late}
 		if hasLate {
 			to, err := sideOf(b.ends, late)
 			if err != nil {

@@ -25,7 +25,7 @@ func newAligned[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *givin
 	slice := w.slice()
 	o := &aligned[K, T, A, R]{giving: g, slice: int64(slice), offset: int64(w.offset), length: int64(w.size / slice), step: int64(w.slide / slice),
 		global: w.kind == global}
-	o.fire, o.run = o.giveWindow, o.foldRun
+	o.fire, o.run = o.fired, o.foldRun
 	var err error
 	o.slices, err = state.NewSliding[K, A](k, "window", o.length, o.step, g.a.Merge)
 	return o, err
@@ -59,12 +59,12 @@ func (o *aligned[K, T, A, R]) add(values []T, times []int64, keys []K, hashes []
 			upto++
 		}
 		var err error
-		if end-1 > o.now {
+		if end-1 > o.reached.now && o.reached.ahead == nil {
 			if _, some := o.slices.LastWindow(slice); some {
 				err = o.update(slice, values[from:upto], keys[from:upto], hashes[from:upto])
 			}
 		} else {
-			err = o.updateLate(slice, values[from:upto], times[from:upto], keys[from:upto], hashes[from:upto])
+			err = o.updateEach(slice, values[from:upto], times[from:upto], keys[from:upto], hashes[from:upto])
 		}
 		if err != nil {
 			return err
@@ -96,43 +96,51 @@ func (o *aligned[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
 	}
 }
 
-// updateLate folds records of a slice that is over into the windows that are not: those still to come, and those that Lateness keeps, which are
-// given again.
-func (o *aligned[K, T, A, R]) updateLate(slice int64, values []T, times []int64, keys []K, hashes []uint64) error {
+// updateEach folds records of a slice that is over, of some keys at least, into the windows that are not: those still to come, and those that
+// Lateness keeps, which are given again.
+func (o *aligned[K, T, A, R]) updateEach(slice int64, values []T, times []int64, keys []K, hashes []uint64) error {
 	last, some := o.slices.LastWindow(slice)
 	if !some {
 		return nil
 	}
-	gone := o.passed(o.end(last) - 1)
 	for i, v := range values {
-		if gone {
+		now := o.reached.of(hashes[i])
+		if o.passed(o.end(last)-1, now) {
 			if err := o.late(v, times[i]); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := o.slices.Late(slice, keys[i], hashes[i], func(a *A, fresh bool) { o.fold(v, a, fresh) }); err != nil {
+		if err := o.updateOne(slice, v, keys[i], hashes[i]); err != nil {
 			return err
 		}
-		if err := o.giveAgain(slice, last, keys[i], hashes[i]); err != nil {
+		if err := o.giveAgain(slice, last, now, keys[i], hashes[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// giveAgain gives the windows of a slice that were given and are still kept.
-func (o *aligned[K, T, A, R]) giveAgain(slice, last int64, key K, hash uint64) error {
+func (o *aligned[K, T, A, R]) updateOne(slice int64, v T, key K, hash uint64) error {
+	add := func(a *A, fresh bool) { o.fold(v, a, fresh) }
+	if o.end(slice)-1 <= o.reached.now {
+		return o.slices.Late(slice, key, hash, add)
+	}
+	return o.slices.UpdateBatch(slice, []K{key}, []uint64{hash}, func(_ int, a *A, fresh bool) { add(a, fresh) })
+}
+
+// giveAgain gives the windows of a slice that were given up to now and are still kept.
+func (o *aligned[K, T, A, R]) giveAgain(slice, last, now int64, key K, hash uint64) error {
 	first := last
 	for first-o.step >= slice {
 		first -= o.step
 	}
-	for w := first; w <= last && o.end(w)-1 <= o.now; w += o.step {
-		if o.passed(o.end(w) - 1) {
+	for w := first; w <= last && o.end(w)-1 <= now; w += o.step {
+		if o.passed(o.end(w)-1, now) {
 			continue
 		}
 		if a, some := o.slices.Window(w, key, hash); some {
-			if err := o.giveWindow(w, key, hash, &a); err != nil {
+			if err := o.giveWindow(w, key, &a); err != nil {
 				return err
 			}
 		}
@@ -140,7 +148,15 @@ func (o *aligned[K, T, A, R]) giveAgain(slice, last int64, key K, hash uint64) e
 	return nil
 }
 
-func (o *aligned[K, T, A, R]) giveWindow(last int64, key K, _ uint64, a *A) error {
+// fired gives a window that has ended, unless it was given before a restore.
+func (o *aligned[K, T, A, R]) fired(last int64, key K, hash uint64, a *A) error {
+	if !o.global && o.reached.given(o.end(last)-1, hash) {
+		return nil
+	}
+	return o.giveWindow(last, key, a)
+}
+
+func (o *aligned[K, T, A, R]) giveWindow(last int64, key K, a *A) error {
 	if o.global {
 		return o.giveTimeless(key, a)
 	}
@@ -149,7 +165,6 @@ func (o *aligned[K, T, A, R]) giveWindow(last int64, key K, _ uint64, a *A) erro
 }
 
 func (o *aligned[K, T, A, R]) advance(at int64) error {
-	o.now = at
 	upto := o.upto(at, 0)
 	if upto == math.MinInt64 {
 		return nil
@@ -184,9 +199,8 @@ func (o *aligned[K, T, A, R]) next() (int64, bool) {
 	return o.end(slice) - 1, some
 }
 
-func (o *aligned[K, T, A, R]) resume(at int64) error {
-	o.now = at
-	if upto := o.upto(at, 0); upto > math.MinInt64 && upto < math.MaxInt64 {
+func (o *aligned[K, T, A, R]) resume() error {
+	if upto := o.upto(o.reached.now, 0); upto > math.MinInt64 && upto < math.MaxInt64 {
 		return o.slices.Resume(upto)
 	}
 	return nil

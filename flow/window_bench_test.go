@@ -34,7 +34,7 @@ func newBenchWindow(b *testing.B, w Window, events []benchEvent) *benchWindow {
 	given := 0
 	out := newOut[Pane[int64, int64]](&countingSink{given: &given})
 	a := Sum(func(e benchEvent) int64 { return e.Value })
-	g := &giving[int64, benchEvent, int64, int64]{a: a, now: stream.NoTime, count: func(int) {},
+	g := &giving[int64, benchEvent, int64, int64]{a: a, count: func(int) {},
 		emit: func(p Pane[int64, int64], at int64) error { out.emit(p, at); return out.err }}
 	op, err := newWindowing(&node{name: "op"}, Windowed[int64, benchEvent]{keyed: Keyed[int64, benchEvent]{key: func(e benchEvent) int64 { return e.Key }}, window: w},
 		k, g, out.next, out.flush)

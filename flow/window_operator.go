@@ -22,7 +22,9 @@ type windowing[K comparable, T, U any] struct {
 	global    bool
 	clock     func() int64 // of processing time; nil: event time
 	watermark int64
-	now       int64 // what cut has been told: the watermark, or the clock
+	reached   *reached // what cut has been told: the watermark, or the clock
+	from, to  int      // own key groups, of max
+	max       int
 
 	// Scratch of one batch.
 	keys   []K
@@ -32,7 +34,10 @@ type windowing[K comparable, T, U any] struct {
 
 // newWindowing makes an operator that has its state in k and gives by g; flush hands on what g has emitted.
 func newWindowing[K comparable, T, A, R, U any](n *node, w Windowed[K, T], k *state.Keyed[K], g *giving[K, T, A, R], next stream.Input[U], flush func() error) (*windowing[K, T, U], error) {
-	o := &windowing[K, T, U]{node: n, key: w.keyed.key, keyed: k, next: next, flush: flush, watermark: stream.NoTime, now: stream.NoTime, global: w.window.kind == global}
+	o := &windowing[K, T, U]{node: n, key: w.keyed.key, keyed: k, next: next, flush: flush, watermark: stream.NoTime, global: w.window.kind == global}
+	g.reached = reached{now: stream.NoTime}
+	o.reached = &g.reached
+	o.from, o.to, o.max = k.Groups()
 	if w.window.processing {
 		o.clock = func() int64 { return time.Now().UnixNano() }
 	}
@@ -48,12 +53,12 @@ func newWindowing[K comparable, T, A, R, U any](n *node, w Windowed[K, T], k *st
 type windows[K comparable, T any] interface {
 	// add folds a batch of records.
 	add(values []T, times []int64, keys []K, hashes []uint64) error
-	// advance gives the windows that end up to a time, which only grows.
+	// advance gives the windows that end up to a time, which only grows and has been noted as reached.
 	advance(at int64) error
 	// next is the earliest time that advance may have something to give at, if there is one.
 	next() (int64, bool)
-	// resume goes on behind a restore: advance had come to a time.
-	resume(at int64) error
+	// resume goes on behind a restore, from what has been noted as reached.
+	resume() error
 }
 
 // cutter makes what keeps windows of a kind.
@@ -67,9 +72,8 @@ func cutter[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *giving[K,
 // giving is what all windows of an operator share: how records become results, and what becomes of those that are late.
 type giving[K comparable, T, A, R any] struct {
 	a        Aggregator[T, A, R]
-	operator string
 	lateness int64
-	now      int64 // windows up to here have been given
+	reached  reached // windows up to here have been given
 	emit     func(Pane[K, R], int64) error
 	lateTo   func(v T, at int64) error // nil: nowhere
 	count    func(int)                 // of records that are late
@@ -120,9 +124,9 @@ func (g *giving[K, T, A, R]) counted() {
 	}
 }
 
-// passed reports whether a window whose last moment this is has gone, Lateness included.
-func (g *giving[K, T, A, R]) passed(last int64) bool {
-	return g.now >= last && g.now-g.lateness >= last // the first, because now may be the least number
+// passed reports whether a window whose last moment this is has gone, Lateness included, when windows up to now have been given.
+func (g *giving[K, T, A, R]) passed(last, now int64) bool {
+	return now >= last && now-g.lateness >= last // the first, because now may be the least number
 }
 
 func (o *windowing[K, T, U]) Push(b *stream.Batch[T]) error {
@@ -166,7 +170,7 @@ func (o *windowing[K, T, U]) settle() error {
 
 // stamp gives n records the present time. Windows that end before it are given first, so that they are full.
 func (o *windowing[K, T, U]) stamp(n int) ([]int64, error) {
-	now := max(o.clock(), o.now+1) // a clock may go back
+	now := max(o.clock(), o.reached.now+1) // a clock may go back
 	if err := o.advance(now - 1); err != nil {
 		return nil, err
 	}
@@ -179,13 +183,14 @@ func (o *windowing[K, T, U]) stamp(n int) ([]int64, error) {
 
 // advance has what ends up to a time given.
 func (o *windowing[K, T, U]) advance(at int64) error {
-	if at <= o.now {
+	if at <= o.reached.now {
 		return nil
 	}
-	o.now = at
+	o.reached.now = at
 	if err := o.cut.advance(at); err != nil {
 		return err
 	}
+	o.reached.settle()
 	return o.settle()
 }
 
@@ -209,13 +214,13 @@ func (o *windowing[K, T, U]) End() error                 { return o.next.End() }
 
 // Open takes the watermark up again: a window that has been given must not be begun a second time, though the sources' watermarks begin lower.
 func (o *windowing[K, T, U]) Open(c *stream.OpenContext) error {
-	at, err := watermarkOf(c.Entries())
-	if err != nil {
-		return err
-	}
 	r := c.Keyed()
 	if r == nil {
 		return nil
+	}
+	at, err := restoreReached(r.Entries(o.node.uid()), o.from, o.to, o.max)
+	if err != nil {
+		return err
 	}
 	if err := o.keyed.Restore(r, o.node.uid()); err != nil {
 		return err
@@ -224,15 +229,15 @@ func (o *windowing[K, T, U]) Open(c *stream.OpenContext) error {
 }
 
 // resume goes on with restored state, behind what has been given.
-func (o *windowing[K, T, U]) resume(at int64) error {
-	if o.now = at; o.clock == nil {
-		o.watermark = at
+func (o *windowing[K, T, U]) resume(at reached) error {
+	if *o.reached = at; o.clock == nil {
+		o.watermark = at.now
 	}
-	return o.cut.resume(at)
+	return o.cut.resume()
 }
 
 func (o *windowing[K, T, U]) Snapshot(s *stream.Snapshot) error {
-	s.Entries(watermarkEntry(o.now))
+	s.Entries(o.reached.entries(o.from, o.to)...)
 	return s.State(o.keyed)
 }
 

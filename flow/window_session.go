@@ -21,6 +21,9 @@ func newSessions[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *givi
 		Late:  func(i int) error { return g.late(o.values[i], o.times[i]) },
 		Fire:  func(key K, _ uint64, s *state.Session[A]) error { return g.give(key, s.Begin, s.End, &s.A) },
 	})
+	if err == nil {
+		o.all.Reached = g.reached.of
+	}
 	return o, err
 }
 
@@ -32,14 +35,6 @@ func (o *sessions[K, T, A, R]) add(values []T, times []int64, keys []K, hashes [
 	return err
 }
 
-func (o *sessions[K, T, A, R]) advance(at int64) error {
-	o.now = at
-	return o.all.Advance(at)
-}
-
-func (o *sessions[K, T, A, R]) next() (int64, bool) { return o.all.Next() }
-
-func (o *sessions[K, T, A, R]) resume(at int64) error {
-	o.now = at
-	return o.all.Resume(at)
-}
+func (o *sessions[K, T, A, R]) advance(at int64) error { return o.all.Advance(at) }
+func (o *sessions[K, T, A, R]) next() (int64, bool)    { return o.all.Next() }
+func (o *sessions[K, T, A, R]) resume() error          { return o.all.Resume(o.reached.now) }

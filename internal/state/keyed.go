@@ -131,6 +131,9 @@ func (k *Keyed[K]) add(h handle[K]) error {
 	return nil
 }
 
+// Groups are the key groups [from, to) that are this subtask's, of max.
+func (k *Keyed[K]) Groups() (from, to, max int) { return k.c.From, k.c.To, k.c.MaxParallelism }
+
 // ownGroup is the key group of a hash, from the first own one.
 func (k *Keyed[K]) ownGroup(hash uint64) int32 { return int32(k.groupOf(hash) - k.c.From) }
 

@@ -16,16 +16,18 @@ import (
 // Each session has one place in a heap, by its Due. When that comes and the session has been extended meanwhile, it is put back: a record that
 // extends a session does not touch the heap. What a heap names and no session has as its Due is of a session that was merged into another.
 type Sessions[K comparable, A any] struct {
-	k      *Keyed[K]
-	gap    int64
-	keep   int64 // how long a session stays behind its end, for records that are late
-	now    int64 // the watermark
-	newest *Value[K, Session[A]]
-	older  *spaced[K, Session[A]]
-	heap   timerHeap // of newest, by its hashes
-	olderH timerHeap // of older, by its hashes
-	f      Folding[K, A]
-	run    func(first int, run *Slots[Session[A]])
+	k    *Keyed[K]
+	gap  int64
+	keep int64 // how long a session stays behind its end, for records that are late
+	now  int64 // the watermark
+	// Reached is how far sessions of a key by its hash had been given; not less than the watermark. nil: up to the watermark.
+	Reached func(hash uint64) int64
+	newest  *Value[K, Session[A]]
+	older   *spaced[K, Session[A]]
+	heap    timerHeap // of newest, by its hashes
+	olderH  timerHeap // of older, by its hashes
+	f       Folding[K, A]
+	run     func(first int, run *Slots[Session[A]])
 
 	// The call in hand.
 	from   int // number in the batch of the run's first key
@@ -82,14 +84,24 @@ func (x *Sessions[K, A]) until(last int64) int64 {
 	return last + x.keep
 }
 
+// reached is how far sessions of a key have been given.
+func (x *Sessions[K, A]) reached(hash uint64) int64 {
+	if x.Reached == nil {
+		return x.now
+	}
+	return x.Reached(hash)
+}
+
 // late reports whether a session that began and ended with a record at this time would be gone.
-func (x *Sessions[K, A]) late(at int64) bool { return x.until(at+x.gap-1) <= x.now }
+func (x *Sessions[K, A]) late(at int64, hash uint64) bool {
+	return x.until(at+x.gap-1) <= x.reached(hash)
+}
 
 // Add folds a batch of records. hashes are those of keys. It allocates nothing once the keys are known.
 func (x *Sessions[K, A]) Add(times []int64, keys []K, hashes []uint64) error {
 	for from := 0; from < len(times) && x.err == nil; {
 		upto := from
-		for upto < len(times) && !x.late(times[upto]) {
+		for upto < len(times) && !x.late(times[upto], hashes[upto]) {
 			upto++
 		}
 		if upto > from {
@@ -98,7 +110,7 @@ func (x *Sessions[K, A]) Add(times []int64, keys []K, hashes []uint64) error {
 				return err
 			}
 		}
-		for ; upto < len(times) && x.late(times[upto]) && x.err == nil; upto++ {
+		for ; upto < len(times) && x.late(times[upto], hashes[upto]) && x.err == nil; upto++ {
 			x.err = x.addLate(upto, times[upto], keys[upto], hashes[upto])
 		}
 		from = upto
@@ -162,7 +174,7 @@ func (x *Sessions[K, A]) check(err error) {
 func (x *Sessions[K, A]) start(i int, s *Session[A], at, prev int64, key K, hash uint64) error {
 	*s = Session[A]{Begin: at, End: at + x.gap, Prev: prev, Due: at + x.gap - 1}
 	x.f.Add(i, &s.A, true)
-	if s.last() > x.now {
+	if s.last() > x.reached(hash) {
 		return nil
 	}
 	s.Due = x.until(s.last())
@@ -237,7 +249,7 @@ func (x *Sessions[K, A]) extended(key K, hash uint64, s *Session[A], heap *timer
 	switch {
 	case !s.given():
 		return nil
-	case s.last() <= x.now:
+	case s.last() <= x.reached(hash):
 		return x.f.Fire(key, hash, s)
 	}
 	s.Due = s.last()
@@ -255,7 +267,7 @@ func (x *Sessions[K, A]) foldOlder(i int, at int64, key K, hash uint64, prev *in
 	}
 	switch {
 	case !some || at > p.End: // between the two
-		if x.late(at) {
+		if x.late(at, hash) {
 			return x.f.Late(i)
 		}
 		var s Session[A]

@@ -14,16 +14,17 @@ import (
 // Reader gives back the keyed state of one or more subtasks of a vertex, by operator and key group, however many subtasks there were. It
 // belongs to one goroutine.
 type Reader struct {
-	ctx   context.Context
-	fs    storage.FileSystem
-	dir   string
-	files []*stateFile
+	ctx    context.Context
+	fs     storage.FileSystem
+	dir    string
+	states []*SubtaskState
+	files  []*stateFile
 }
 
 // Open prepares to read what states refer to, below dir: <checkpoint directory>/<job id>. Files are opened when a key group in them is asked
 // for. ctx bounds the life of the Reader.
 func Open(ctx context.Context, fs storage.FileSystem, dir string, states ...*SubtaskState) (*Reader, error) {
-	r := &Reader{ctx: ctx, fs: fs, dir: dir}
+	r := &Reader{ctx: ctx, fs: fs, dir: dir, states: states}
 	for _, s := range states {
 		for i := range s.Files {
 			f := &s.Files[i]
@@ -43,6 +44,18 @@ func Open(ctx context.Context, fs storage.FileSystem, dir string, states ...*Sub
 // Has reports whether there is keyed state of an operator, be it empty.
 func (r *Reader) Has(uid string) bool {
 	return slices.ContainsFunc(r.files, func(f *stateFile) bool { return f.operator(uid) != nil })
+}
+
+// Entries is the state of an operator that is not keyed, as all subtasks wrote it. It belongs to the Reader.
+func (r *Reader) Entries(uid string) (all [][]byte) {
+	for _, s := range r.states {
+		for _, o := range s.Operators {
+			if o.UID == uid {
+				all = append(all, o.Entries...)
+			}
+		}
+	}
+	return all
 }
 
 // part is one section and where it is.
