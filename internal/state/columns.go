@@ -33,7 +33,13 @@ func spacesOf(ch checkpoint.Chunk) ([]int64, error) {
 }
 
 // each decodes a chunk of a key group and calls f with each entry. Its errors are those of the chunk's content; the caller marks them.
-func (c *columns[K, V]) each(k *Keyed[K], group int, ch checkpoint.Chunk, f func(space int64, key *K, hash uint64, val *V) error) (err error) {
+func (c *columns[K, V]) each(k *Keyed[K], group int, ch checkpoint.Chunk, f func(space int64, key *K, hash uint64, val *V) error) error {
+	return c.entries(func(key *K) uint64 { return k.hasher(*key) }, k.groupOf, group, ch, f)
+}
+
+// entries is each for keys that have the key of a record in them: hashOf is the hash of that.
+func (c *columns[K, V]) entries(hashOf func(*K) uint64, groupOf func(uint64) int, group int, ch checkpoint.Chunk,
+	f func(space int64, key *K, hash uint64, val *V) error) (err error) {
 	n, b := ch.Count, ch.Columns
 	if ch.Table.Kind.Spaced() {
 		if n > len(b)/8 {
@@ -66,8 +72,8 @@ func (c *columns[K, V]) each(k *Keyed[K], group int, ch checkpoint.Chunk, f func
 		return corrupt("%d bytes after the last column", len(b))
 	}
 	for i := range n {
-		hash := k.hasher(c.k[i])
-		if g := k.groupOf(hash); g != group {
+		hash := hashOf(&c.k[i])
+		if g := groupOf(hash); g != group {
 			return corrupt("a key of key group %d", g)
 		}
 		if err := f(c.spaces[i], &c.k[i], hash, &c.v[i]); err != nil {

@@ -24,6 +24,8 @@ type subtask[K comparable, V, A any] struct {
 	value  *Value[K, V]
 	timers *Timers[K]
 	slices *Slices[K, A]
+	list   *List[K, V]
+	dict   *Map[K, K, A]
 }
 
 type model[K comparable, V, A any] struct {
@@ -49,10 +51,19 @@ type contents[K comparable, V, A any] struct {
 	values map[K]V
 	timers map[K]map[int64]bool
 	panes  map[int64]map[K]A
+	lists  map[K][]V
+	dicts  map[K]map[K]A
 }
 
 func (c *contents[K, V, A]) clone() contents[K, V, A] {
-	d := contents[K, V, A]{values: maps.Clone(c.values), timers: map[K]map[int64]bool{}, panes: map[int64]map[K]A{}}
+	d := contents[K, V, A]{values: maps.Clone(c.values), timers: map[K]map[int64]bool{}, panes: map[int64]map[K]A{},
+		lists: map[K][]V{}, dicts: map[K]map[K]A{}}
+	for k, v := range c.lists {
+		d.lists[k] = slices.Clone(v)
+	}
+	for k, v := range c.dicts {
+		d.dicts[k] = maps.Clone(v)
+	}
 	for k, v := range c.timers {
 		d.timers[k] = maps.Clone(v)
 	}
@@ -185,6 +196,12 @@ func (m *model[K, V, A]) start(parallelism int) {
 			m.t.Fatal(err)
 		}
 		if s.slices, err = NewSlices[K, A](s.keyed, "slices"); err != nil {
+			m.t.Fatal(err)
+		}
+		if s.list, err = NewList[K, V](s.keyed, "list"); err != nil {
+			m.t.Fatal(err)
+		}
+		if s.dict, err = NewMap[K, K, A](s.keyed, "dict"); err != nil {
 			m.t.Fatal(err)
 		}
 		m.subtasks = append(m.subtasks, s)
@@ -393,6 +410,7 @@ func (m *model[K, V, A]) check() {
 	if got, ok := m.seek(missing).value.Get(); ok {
 		m.t.Fatalf("a key that was never there has %v", got)
 	}
+	m.checkCollections()
 	values, timers, panes := 0, 0, 0
 	for _, s := range m.subtasks {
 		must(m.t, s.keyed.Err())
@@ -433,13 +451,15 @@ func testModel[K comparable, V, A any](t *testing.T, key func(int) K, val func(i
 			rapid.Check(t, func(t *rapid.T) {
 				m := &model[K, V, A]{t: t, fs: storagetest.NewMem(), onHeap: onHeap, hash: hash, key: key, val: val, acc: acc,
 					max:      rapid.SampledFrom([]int{1, 3, 128, 1000}).Draw(t, "max parallelism"),
-					contents: contents[K, V, A]{map[K]V{}, map[K]map[int64]bool{}, map[int64]map[K]A{}}}
+					contents: contents[K, V, A]{map[K]V{}, map[K]map[int64]bool{}, map[int64]map[K]A{}, map[K][]V{}, map[K]map[K]A{}}}
 				defer m.stop()
 				m.start(rapid.IntRange(1, min(m.max, 5)).Draw(t, "parallelism"))
 				t.Repeat(map[string]func(*rapid.T){
 					"set": wrap(m, m.set), "update": wrap(m, m.update), "clear": wrap(m, m.clear), "batch": wrap(m, m.batch),
 					"set timer": wrap(m, m.setTimer), "set another timer": wrap(m, m.setTimer), "cancel timer": wrap(m, m.cancelTimer),
 					"due": wrap(m, m.due), "update slice": wrap(m, m.updateSlice), "fire": wrap(m, m.fire), "rescale": wrap(m, m.rescale),
+					"append": wrap(m, m.append), "clear list": wrap(m, m.clearList), "put": wrap(m, m.put), "put another": wrap(m, m.put),
+					"delete": wrap(m, m.delete), "clear map": wrap(m, m.clearMap), "delete on the way": wrap(m, m.deleteOnTheWay),
 					"begin a snapshot": wrap(m, m.begin), "sweep": wrap(m, m.sweep), "sweep on": wrap(m, m.sweep), "give up": wrap(m, m.giveUp), "restore": wrap(m, m.restore),
 				})
 				m.check()

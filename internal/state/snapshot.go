@@ -186,7 +186,7 @@ func (k *Keyed[K]) match(t checkpoint.Table) (handle[K], error) {
 }
 
 func describe(t checkpoint.Table) string {
-	s := fmt.Sprintf("%s with key %s", [...]string{"state", "a value", "timers", "slices"}[t.Kind&3], t.Key)
+	s := fmt.Sprintf("%s with key %s", [...]string{"state", "a value", "timers", "slices", "a list", "a map"}[t.Kind], t.Key)
 	if t.Value != "" {
 		s += " and value " + t.Value
 	}

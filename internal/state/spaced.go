@@ -10,10 +10,11 @@ import (
 )
 
 // spaced is one V per (space, key), all in one table: for spaces that have few keys, where Slices would have a table for each. In a checkpoint it is
-// the same.
+// the same. A List is such a table, too: its spaces are indices.
 type spaced[K comparable, V any] struct {
 	k       *Keyed[K]
 	name    string
+	kind    checkpoint.TableKind
 	s       *store[timed[K], V]
 	t       *table[timed[K]]
 	io      columns[K, V]
@@ -22,17 +23,26 @@ type spaced[K comparable, V any] struct {
 }
 
 func newSpaced[K comparable, V any](k *Keyed[K], name string) (*spaced[K, V], error) {
+	x, err := makeSpaced[K, V](k, name, checkpoint.Slices)
+	if err != nil {
+		return nil, err
+	}
+	return x, k.add(x)
+}
+
+// makeSpaced is newSpaced for what is registered as a part of something else.
+func makeSpaced[K comparable, V any](k *Keyed[K], name string, kind checkpoint.TableKind) (*spaced[K, V], error) {
 	s, err := newStore[timed[K], V](&k.c)
 	if err != nil {
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
-	x := &spaced[K, V]{k: k, name: name, s: s, io: columns[K, V]{keys: k.codec, vals: s.codec}, closing: func() {}}
+	x := &spaced[K, V]{k: k, name: name, kind: kind, s: s, io: columns[K, V]{keys: k.codec, vals: s.codec}, closing: func() {}}
 	if x.t, err = newTable(s.l, s.space, &k.c); err != nil {
 		s.space.close()
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
 	x.t.now = stampOf(k.interval)
-	return x, k.add(x)
+	return x, nil
 }
 
 // spread is the hash of a key in one of many spaces: in the range of the key's group, and all over it.
@@ -85,11 +95,11 @@ func (t *table[K]) named(hash uint64, right func(slot unsafe.Pointer) bool) unsa
 func (x *spaced[K, V]) ahead(*[ahead]uint64, []uint64) {} // which space is not known yet
 
 func (x *spaced[K, V]) table() checkpoint.Table {
-	return checkpoint.Table{Name: x.name, Kind: checkpoint.Slices, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
+	return checkpoint.Table{Name: x.name, Kind: x.kind, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
 }
 
 func (x *spaced[K, V]) begin(s *saving, table int, after, upto int64) {
-	all := x.rec.begin(&x.io, &x.k.c, s, table, checkpoint.Slices, after, upto)
+	all := x.rec.begin(&x.io, &x.k.c, s, table, x.kind, after, upto)
 	x.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
 		name := x.s.l.keyAt(x.s.space, slot, hash)
 		x.rec.rows.add(group, name.At, name.Key, x.s.load(slot))

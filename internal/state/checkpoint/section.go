@@ -21,13 +21,15 @@ const (
 	Values TableKind = 1 // key -> value
 	Timers TableKind = 2 // (time, key)
 	Slices TableKind = 3 // (slice, key) -> value
+	Lists  TableKind = 4 // (index, key) -> value
+	Maps   TableKind = 5 // (key, map key) -> value
 )
 
-// Spaced reports whether a signed 64-bit number is the first part of the key: a time, the end of a slice.
-func (k TableKind) Spaced() bool { return k == Timers || k == Slices }
+// Spaced reports whether a signed 64-bit number is the first part of the key: a time, the end of a slice, an index.
+func (k TableKind) Spaced() bool { return k == Timers || k == Slices || k == Lists }
 
 // Valued reports whether an entry has a value.
-func (k TableKind) Valued() bool { return k == Values || k == Slices }
+func (k TableKind) Valued() bool { return k != Timers }
 
 // The content of a table list. Sections name a table by its place in the list.
 //
@@ -52,7 +54,7 @@ func parseTables(name string, at int64, b []byte) ([]Table, error) {
 	}
 	for i := 0; i < n && p.err == nil; i++ {
 		t := Table{Name: p.string(), Kind: TableKind(p.byte()), Key: p.string(), Value: p.string()}
-		if t.Kind < Values || t.Kind > Slices {
+		if t.Kind < Values || t.Kind > Maps {
 			p.fail("a table of kind %d", t.Kind)
 		}
 		tables[i] = t

@@ -1,0 +1,163 @@
+package state
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+)
+
+// List is any number of V per key, in the order in which they were appended.
+//
+// An element is an entry of a table of (index, key), so that appending costs the same whatever the length and a delta has what was appended. How
+// long a key's list is stands in a second table, which is in no checkpoint: the indices of a key begin at 0 and have no gaps, so it is the number of
+// its entries.
+type List[K comparable, V any] struct {
+	*spaced[K, V]
+	lengths *counts[K]
+}
+
+// NewList declares lists under a name that is unique among the states of k. A V that cannot be encoded is an error that names the field.
+func NewList[K comparable, V any](k *Keyed[K], name string) (*List[K, V], error) {
+	x, err := makeSpaced[K, V](k, name, checkpoint.Lists)
+	if err != nil {
+		return nil, err
+	}
+	l := &List[K, V]{spaced: x}
+	if l.lengths, err = newCounts(k); err != nil {
+		x.close()
+		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
+	}
+	x.closing = l.lengths.close
+	return l, k.add(l)
+}
+
+// Append adds elements to the list of the key in hand. It keeps copies.
+func (l *List[K, V]) Append(xs ...V) {
+	key, hash := l.k.key, l.k.hash
+	n := l.lengths.of(&key, hash)
+	for i := range xs {
+		at := n + int64(i)
+		if err := l.update(at, key, spread(l.k, at, hash), func(v *V, _ bool) { *v = xs[i] }); err != nil {
+			l.k.fail(l.name, err)
+			return
+		}
+	}
+	if err := l.lengths.add(&key, hash, int64(len(xs))); err != nil {
+		l.k.fail(l.name, err)
+	}
+}
+
+// All gives copies of the elements of the key in hand: those that are there when it begins, but for what is cleared meanwhile.
+func (l *List[K, V]) All() iter.Seq[V] {
+	key, hash := l.k.key, l.k.hash
+	return func(yield func(V) bool) {
+		for at := range l.lengths.of(&key, hash) {
+			v, ok := l.get(at, key, spread(l.k, at, hash))
+			if !ok || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of elements of the key in hand.
+func (l *List[K, V]) Len() int { return int(l.lengths.of(&l.k.key, l.k.hash)) }
+
+// Clear removes all elements of the key in hand.
+func (l *List[K, V]) Clear() {
+	key, hash := l.k.key, l.k.hash
+	n := l.lengths.of(&key, hash)
+	for at := range n {
+		name, h := timed[K]{at, key}, spread(l.k, at, hash)
+		// An element does not change, so what has the stamp of the present interval was appended in it, and is in no snapshot.
+		if stamp, ok := l.t.remove(&name, h); ok && stamp != l.t.now && l.k.removing() {
+			l.rec.log.add(removal[K]{interval: l.k.interval, space: at, group: l.k.ownGroup(h), key: key}, l.t.count)
+		}
+	}
+	if err := l.lengths.add(&key, hash, -n); err != nil {
+		l.k.fail(l.name, err)
+	}
+}
+
+func (l *List[K, V]) ahead(at *[ahead]uint64, hashes []uint64) { l.lengths.ahead(at, hashes) }
+
+func (l *List[K, V]) restore(group int, c checkpoint.Chunk) error {
+	if c.Op == checkpoint.Clear {
+		l.t.empty(group)
+		l.lengths.t.empty(group)
+		return nil
+	}
+	return l.io.each(l.k, group, c, func(at int64, key *K, hash uint64, v *V) error {
+		name, h := timed[K]{at, *key}, spread(l.k, at, hash)
+		if c.Op == checkpoint.Delete {
+			if _, ok := l.t.remove(&name, h); ok {
+				return l.lengths.add(key, hash, -1)
+			}
+			return nil
+		}
+		added := int64(0)
+		if err := l.s.update(l.t, &name, h, func(p *V, fresh bool) {
+			*p = *v
+			if fresh {
+				added = 1
+			}
+		}); err != nil {
+			return err
+		}
+		return l.lengths.add(key, hash, added)
+	})
+}
+
+func (l *List[K, V]) bytes() int64 { return l.spaced.bytes() + l.lengths.bytes() }
+
+// counts are numbers above 0 by key, which are not in checkpoints.
+type counts[K comparable] struct {
+	s *store[K, int64]
+	t *table[K]
+}
+
+func newCounts[K comparable](k *Keyed[K]) (*counts[K], error) {
+	s, err := newStore[K, int64](&k.c)
+	if err != nil {
+		return nil, err
+	}
+	c := &counts[K]{s: s}
+	if c.t, err = newTable(s.l, s.space, &k.c); err != nil {
+		s.space.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *counts[K]) of(key *K, hash uint64) int64 {
+	if slot := c.t.find(key, hash); slot != nil {
+		return *c.s.inline(slot)
+	}
+	return 0
+}
+
+// add changes a count; one that comes to 0 is forgotten.
+func (c *counts[K]) add(key *K, hash uint64, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	slot, _, err := c.t.upsert(key, hash)
+	if err != nil {
+		return err
+	}
+	x := c.s.inline(slot)
+	if *x += n; *x == 0 {
+		c.t.remove(key, hash)
+	}
+	return nil
+}
+
+func (c *counts[K]) ahead(at *[ahead]uint64, hashes []uint64) {
+	if c.t.large() {
+		c.t.aim(at, hashes, true)
+	}
+}
+
+func (c *counts[K]) bytes() int64 { return c.s.space.bytes() }
+func (c *counts[K]) close()       { c.s.space.close() }
