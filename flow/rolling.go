@@ -62,10 +62,11 @@ type rolling[K comparable, T, A, R any] struct {
 	fold   func(first int, run *state.Slots[A])
 
 	// Scratch of one batch.
-	in     []T
-	keys   []K
-	hashes []uint64
-	out    stream.Batch[Entry[K, R]]
+	in      []T
+	keys    []K
+	hashes  []uint64
+	results [state.Run]R
+	out     stream.Batch[Entry[K, R]]
 }
 
 func (o *rolling[K, T, A, R]) Push(b *stream.Batch[T]) error {
@@ -100,6 +101,14 @@ func (o *rolling[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
 				*run.At(i) = o.a.New()
 			}
 		}
+	}
+	if o.a.roll != nil {
+		results := &o.results
+		o.a.roll(run, in, results[:])
+		for i, key := range keys {
+			out[i] = Entry[K, R]{key, results[i&(state.Run-1)]}
+		}
+		return
 	}
 	for i, v := range in {
 		a := run.At(i)

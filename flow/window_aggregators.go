@@ -3,6 +3,8 @@ package flow
 import (
 	"math"
 	"reflect"
+
+	"github.com/thalweg-io/thalweg/internal/state"
 )
 
 var negativeInfinity = math.Inf(-1)
@@ -15,6 +17,11 @@ type Aggregator[T, A, R any] struct {
 	Add    func(a *A, v T)
 	Merge  func(a *A, b *A)
 	Result func(a *A) R
+
+	// What the package's own aggregators do with the records of a run at once, where a call per record would be most of the cost; nil: Add, and
+	// Add with Result.
+	fold func(run *state.Slots[A], in []T)
+	roll func(run *state.Slots[A], in []T, out []R)
 }
 
 func (a Aggregator[T, A, R]) check() string {
@@ -46,6 +53,19 @@ func Count[T any]() Aggregator[T, int64, int64] {
 		Add:    func(a *int64, _ T) { *a++ },
 		Merge:  func(a, b *int64) { *a += *b },
 		Result: func(a *int64) int64 { return *a },
+		fold: func(run *state.Slots[int64], in []T) {
+			for i := range in {
+				*run.At(i)++
+			}
+		},
+		roll: func(run *state.Slots[int64], in []T, out []int64) {
+			out = out[:len(in)]
+			for i := range in {
+				a := run.At(i)
+				*a++
+				out[i] = *a
+			}
+		},
 	}
 }
 
@@ -55,6 +75,19 @@ func Sum[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 		Add:    func(a *N, v T) { *a += f(v) },
 		Merge:  func(a, b *N) { *a += *b },
 		Result: func(a *N) N { return *a },
+		fold: func(run *state.Slots[N], in []T) {
+			for i, v := range in {
+				*run.At(i) += f(v)
+			}
+		},
+		roll: func(run *state.Slots[N], in []T, out []N) {
+			out = out[:len(in)]
+			for i, v := range in {
+				a := run.At(i)
+				*a += f(v)
+				out[i] = *a
+			}
+		},
 	}
 }
 
