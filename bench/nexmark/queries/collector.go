@@ -58,7 +58,10 @@ type summed interface {
 }
 
 // collecting is the sink of a collector.
-type collecting[R row] struct{ c *Collector }
+type collecting[R any] struct {
+	c  *Collector
+	as func(R) row
+}
 
 // Writer implements flow.Sink.
 func (s collecting[R]) Writer(flow.Task) (flow.Writer[R], error) { return s, nil }
@@ -68,7 +71,7 @@ func (s collecting[R]) Write(values []R) error {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	for _, r := range values {
-		s.c.add(r)
+		s.c.add(s.as(r))
 	}
 	return nil
 }

@@ -29,6 +29,11 @@ var All = []Query{
 	query("q11", Q11),
 	query("q12", Q12),
 	query("q14", Q14),
+	queryAs("q15", Q15, func(r flow.Entry[int64, Statistics]) row { return day(r) }),
+	queryAs("q16", Q16, func(r flow.Entry[ChannelDay, Statistics]) row { return channelDay(r) }),
+	queryAs("q17", Q17, func(r flow.Entry[AuctionDay, Prices]) row { return auctionDay(r) }),
+	query("q18", Q18),
+	query("q19", Q19),
 	query("q21", Q21),
 	query("q22", Q22),
 }
@@ -43,11 +48,16 @@ func Find(name string) (Query, error) {
 }
 
 func query[R row](name string, build func(*flow.Job, Input) flow.Stream[R]) Query {
+	return queryAs(name, build, func(r R) row { return r })
+}
+
+// queryAs is a query whose records are no rows themselves.
+func queryAs[R any](name string, build func(*flow.Job, Input) flow.Stream[R], as func(R) row) Query {
 	return Query{
 		Name:    name,
 		Discard: func(j *flow.Job, in Input) { flow.To(build(j, in), "discard", flow.Sink[R](discard[R]{})) },
 		Collect: func(j *flow.Job, in Input, c *Collector) {
-			flow.To(build(j, in), "collect", flow.Sink[R](collecting[R]{c}))
+			flow.To(build(j, in), "collect", flow.Sink[R](collecting[R]{c, as}))
 		},
 	}
 }
