@@ -9,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/thalweg-io/thalweg/bench/flink/harness"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestParse(t *testing.T) {
 	o, err := parse(strings.Fields("-q q5,q8 -backend rocksdb -seconds 2.5 -warmup 0 -exchange -parallelism 2"))

@@ -16,7 +16,8 @@ import (
 	"github.com/thalweg-io/thalweg/test/services"
 )
 
-// Cluster is a JobManager, which is also the client of its jobs, and its TaskManagers. It belongs to one goroutine.
+// Cluster is a JobManager, which is also the client of its jobs, and its TaskManagers. It belongs to one goroutine. When a context ends
+// before the driver has answered, all that is left to do is Close.
 type Cluster struct {
 	settings     Settings
 	dir          string
