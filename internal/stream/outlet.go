@@ -202,8 +202,7 @@ func (r *router[T]) frame(o *outlet[T], b *Batch[T]) (sent bool, err error) {
 	if !o.hashes {
 		b.Hashes = nil
 	}
-	each, _ := r.weights.Each()
-	f := newBuffer(frameHeader + recordsHeader + n*(each+perRecord))
+	f := newBuffer(frameHeader + recordsHeader + min(n*r.took, fullFrame))
 	f.b = beginFrame(f.b, o.c.remote.number, frameRecords)
 	if f.b, err = appendBatch(f.b, r.codec, b); err != nil {
 		f.free()
@@ -219,6 +218,7 @@ func (r *router[T]) frame(o *outlet[T], b *Batch[T]) (sent bool, err error) {
 		f.free()
 		return false, fmt.Errorf("a record of %d bytes: at most %d can be sent to another task", size, maxFrame-(frameHeader-8))
 	}
+	r.took = size/n + size/n/8 + 1
 	if r.most < r.limit && size < fullFrame/4 {
 		r.most = min(r.limit, 2*r.most)
 	}

@@ -37,6 +37,7 @@ type router[T any] struct {
 	next    int     // of PARTITIONING_REBALANCE
 	most    int     // records of a frame, as its bytes allow
 	limit   int     // what most may grow to again
+	took    int     // bytes of a record, and some more, in the last frame: the next one's buffer need not grow
 	pool    sync.Pool
 	failed  error
 
@@ -64,7 +65,7 @@ func NewRouter[T any](t *TaskContext, edge int, c codec.Codec[T], p Partitioner[
 	}
 	each, even := r.weights.Each()
 	r.most = max(1, min(BatchSize, (fullFrame-recordsHeader)/(each+perRecord)))
-	r.limit = r.most
+	r.limit, r.took = r.most, each+perRecord
 	if !even {
 		r.weight = make([]int, BatchSize)
 	}
