@@ -81,29 +81,17 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 // resolve turns the home lines of a run into the places of its values.
 func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uint64) error {
 	run.base, run.fresh = s.space.base, 0
-	four := t.four
 	for i := 0; i < run.n; i++ {
-		line := unsafe.Add(run.base, run.at[i&(ahead-1)])
-		want := wordOf(hashes[i])
-		if four {
-			w := (*[8]uint64)(line)
-			// All four are read, and the answers added up instead of branching on each: which one it is cannot be predicted, and a
-			// wrong guess waits for memory.
-			a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
-			if a|b|c|d != 0 {
-				slot := b + 2*c + 3*d
-				if found := w[2*slot&7]; found&stampMask != t.now {
-					t.touch(unsafe.Add(line, 16*slot), hashes[i])
-				}
-				run.at[i&(ahead-1)] += 16*slot + 8
+		if t.four {
+			if i = resolveFour(run.base, &run.at, hashes[:run.n], i, t.now); i == run.n {
+				break
+			}
+		} else {
+			line := unsafe.Add(run.base, run.at[i&(ahead-1)])
+			if w := *word(line); w^(hashes[i]<<hashInWord|occupied) == t.now && t.holds(line, &keys[i]) {
+				run.at[i&(ahead-1)] += uint64(s.l.valOff)
 				continue
 			}
-		} else if w := *word(line); w^want <= stampMask && t.holds(line, &keys[i]) {
-			if w&stampMask != t.now {
-				t.touch(line, hashes[i])
-			}
-			run.at[i&(ahead-1)] += uint64(s.l.valOff)
-			continue
 		}
 		if err := s.resolveSlowly(t, run, i, keys, hashes); err != nil {
 			return err
@@ -112,7 +100,26 @@ func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uin
 	return nil
 }
 
-// resolveSlowly finds or adds the i-th key of a run, which is not at the beginning of its home line.
+// resolveFour goes on from place i of a run in a table of lines of four, up to one whose entry is not in its home line, or has not changed in
+// this interval yet. All four words of a line are read, and the answers added up instead of branching on each: which one it is cannot be predicted,
+// and a wrong guess waits for memory.
+func resolveFour(base unsafe.Pointer, at *[ahead]uint64, hashes []uint64, i int, now uint64) int {
+	for ; i < len(hashes); i++ {
+		line := (*[8]uint64)(unsafe.Add(base, at[i&(ahead-1)]))
+		// A difference of 0 becomes 1, and every other one 0.
+		want := hashes[i]<<hashInWord | occupied | now
+		b, c, d := line[2]^want, line[4]^want, line[6]^want
+		a := line[0] ^ want
+		a, b, c, d = (a>>1|a&1)-1, (b>>1|b&1)-1, (c>>1|c&1)-1, (d>>1|d&1)-1
+		if int64(a|b|c|d) >= 0 {
+			return i
+		}
+		at[i&(ahead-1)] += (b>>63)*16 + (c>>63)*32 + (d>>63)*48 + 8
+	}
+	return i
+}
+
+// resolveSlowly finds or adds the i-th key of a run, wherever it is.
 func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, keys []K, hashes []uint64) error {
 	moves := t.moves
 	slot, fresh, err := t.upsert(&keys[i], hashes[i])
