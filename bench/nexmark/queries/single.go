@@ -1,6 +1,7 @@
 package queries
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/thalweg-io/thalweg/bench/nexmark/gen"
@@ -58,6 +59,38 @@ func (p Price) line() text { return text(nil).ints(p.Auction, p.Price) }
 func Q2(j *flow.Job, in Input) flow.Stream[Price] {
 	all := bids(j, in, func(b *gen.Bid, p *Price) { *p = Price{b.Auction, b.Price} })
 	return all.Filter("select", func(p Price) bool { return p.Auction%123 == 0 })
+}
+
+// Enriched is a bid with a value from a table.
+type Enriched struct {
+	Auction, Bidder, Price, DateTime int64
+	Value                            string
+}
+
+func (e Enriched) line() text {
+	return text(nil).ints(e.Auction, e.Bidder, e.Price, e.DateTime).strings(e.Value)
+}
+
+// Q13 adds to each bid what a table says of its auction. The table does not change, so each process has it.
+func Q13(j *flow.Job, in Input) flow.Stream[Enriched] {
+	table := sideTable()
+	all := bids(j, in, func(b *gen.Bid, e *Enriched) { *e = Enriched{b.Auction, b.Bidder, b.Price, b.DateTime, ""} })
+	return flow.MapBatch(all, "look up", func(in, out []Enriched) []Enriched {
+		for i := range in {
+			out = append(out, in[i])
+			out[i].Value = table[in[i].Auction%int64(len(table))]
+		}
+		return out
+	})
+}
+
+// sideTable is the benchmark's table of 10,000 values by their number.
+func sideTable() []string {
+	table := make([]string, 10_000)
+	for i := range table {
+		table[i] = strconv.Itoa(i)
+	}
+	return table
 }
 
 // Calculated is a bid with what q14 works out.

@@ -71,8 +71,8 @@ type tally[G comparable] struct {
 // statistics counts each group. Which bidders and auctions a group has had is kept beside the group, by each of them, so that a group of a whole
 // day's bids is divided among all subtasks.
 func statistics[G comparable](s flow.Stream[tally[G]]) flow.Stream[flow.Entry[G, Statistics]] {
-	s = first(s, "bidders", func(t *tally[G]) int64 { return t.Bidder }, func(t *tally[G], in sets) { t.Bidders = in })
-	s = first(s, "auctions", func(t *tally[G]) int64 { return t.Auction }, func(t *tally[G], in sets) { t.Auctions = in })
+	s = first(s, "bidders", func(t tally[G]) member[G] { return member[G]{t.Group, t.Bidder} }, func(t *tally[G], in sets) { t.Bidders = in })
+	s = first(s, "auctions", func(t tally[G]) member[G] { return member[G]{t.Group, t.Auction} }, func(t *tally[G], in sets) { t.Auctions = in })
 	return flow.Rolling(flow.KeyBy(s, func(t tally[G]) G { return t.Group }), "statistics", flow.Aggregator[tally[G], Statistics, Statistics]{
 		Add: func(a *Statistics, t tally[G]) {
 			a.Bids.add(inBand(t.Band))
@@ -90,14 +90,15 @@ func statistics[G comparable](s flow.Stream[tally[G]]) flow.Stream[flow.Entry[G,
 	})
 }
 
+// member is a bidder or an auction of a group.
+type member[G comparable] struct {
+	Group G
+	ID    int64
+}
+
 // first has each bid say which numbers of its group it is the first of its kind for.
-func first[G comparable](s flow.Stream[tally[G]], name string, id func(*tally[G]) int64, say func(*tally[G], sets)) flow.Stream[tally[G]] {
-	type member struct {
-		Group G
-		ID    int64
-	}
-	by := flow.KeyBy(s, func(t tally[G]) member { return member{t.Group, id(&t)} })
-	return flow.Process(by, name, func(op *flow.Op[member]) flow.Handler[member, tally[G], tally[G]] {
+func first[G comparable](s flow.Stream[tally[G]], name string, key func(tally[G]) member[G], say func(*tally[G], sets)) flow.Stream[tally[G]] {
+	return flow.Process(flow.KeyBy(s, key), name, func(op *flow.Op[member[G]]) flow.Handler[member[G], tally[G], tally[G]] {
 		seen := flow.NewValue[sets](op, "seen")
 		var hand tally[G]
 		look := func(before *sets) {
@@ -105,7 +106,7 @@ func first[G comparable](s flow.Stream[tally[G]], name string, id func(*tally[G]
 			say(&hand, in&^*before)
 			*before |= in
 		}
-		return flow.Handler[member, tally[G], tally[G]]{Record: func(_ *flow.Ctx[member], t tally[G], out *flow.Out[tally[G]]) error {
+		return flow.Handler[member[G], tally[G], tally[G]]{Record: func(_ *flow.Ctx[member[G]], t tally[G], out *flow.Out[tally[G]]) error {
 			hand = t
 			seen.Update(look)
 			out.Emit(hand)
