@@ -57,9 +57,11 @@ func (o options) run(ctx context.Context) (err error) {
 			return err
 		}
 		defer func() {
-			if err == nil {
-				err = os.RemoveAll(dir)
+			if err != nil && ctx.Err() == nil {
+				err = fmt.Errorf("%w; the logs are in %s", err, dir)
+				return
 			}
+			err = errors.Join(err, os.RemoveAll(dir))
 		}()
 	}
 	if dir, err = filepath.Abs(dir); err != nil {

@@ -25,6 +25,7 @@ func window(ctx context.Context, c *harness.Cluster, j harness.Job, settle, leng
 	if err != nil {
 		return s, err
 	}
+	defer func() { err = errors.Join(err, job.Close()) }()
 	if err := job.Flowing(ctx); err != nil {
 		return s, err
 	}
@@ -59,11 +60,12 @@ func rest(ctx context.Context, d time.Duration) error {
 }
 
 // throughAll measures a job from its first events to its end.
-func (o options) throughAll(ctx context.Context, c *harness.Cluster) error {
+func (o options) throughAll(ctx context.Context, c *harness.Cluster) (err error) {
 	job, err := c.Run(ctx, o.job)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, job.Close()) }()
 	if err := job.Flowing(ctx); err != nil {
 		return err
 	}
@@ -82,15 +84,16 @@ func (o options) throughAll(ctx context.Context, c *harness.Cluster) error {
 }
 
 // result runs a job to its end and gives its result in the form of package naive.
-func (o options) result(ctx context.Context, c *harness.Cluster) ([]string, error) {
+func (o options) result(ctx context.Context, c *harness.Cluster) (rows []string, err error) {
 	job, err := c.Run(ctx, o.job)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, job.Close()) }()
 	if err := job.Wait(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := job.Result()
+	rows, err = job.Result()
 	if err != nil || o.job.Query != "q12" {
 		return rows, err
 	}

@@ -145,7 +145,7 @@ func (c *Cluster) expect(ctx context.Context, answer string) error {
 				return fmt.Errorf("flink: the driver ended; the end of its log:\n%s", services.LogTail(c.log("driver"), 20))
 			}
 			if what, failed := strings.CutPrefix(got, "failed "); failed {
-				return fmt.Errorf("%w: %s; logs are in %s", ErrFailed, what, c.dir)
+				return fmt.Errorf("%w: %s", ErrFailed, what)
 			}
 			if got != answer {
 				return fmt.Errorf("flink: the driver answered %q, not %q", got, answer)

@@ -61,7 +61,7 @@ func (c *Cluster) Run(ctx context.Context, j Job) (*Running, error) {
 	}
 	r.counts = counts
 	if err := counts.Truncate(int64(line * r.splits)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.Close())
 	}
 	var command strings.Builder
 	command.WriteString("start")
@@ -85,7 +85,7 @@ func (c *Cluster) Run(ctx context.Context, j Job) (*Running, error) {
 		fmt.Fprintf(&command, " %s=%v", option.name, option.value)
 	}
 	if err := c.tell(ctx, command.String(), "started"); err != nil {
-		return nil, fmt.Errorf("start %s: %w", j.Query, err)
+		return nil, errors.Join(fmt.Errorf("start %s: %w", j.Query, err), r.Close())
 	}
 	return r, nil
 }
@@ -127,7 +127,7 @@ func (r *Running) Flowing(ctx context.Context) error {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return fmt.Errorf("flink: wait for the first event: %w; logs are in %s", ctx.Err(), r.cluster.dir)
+			return fmt.Errorf("flink: wait for the first event: %w", ctx.Err())
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (r *Running) Look(ctx context.Context) error { return r.cluster.tell(ctx, "
 func (r *Running) Wait(ctx context.Context) error { return r.cluster.tell(ctx, "wait", "finished") }
 
 // Cancel ends the job. A job that has failed by itself is an error.
-func (r *Running) Cancel(ctx context.Context) error {
-	defer r.counts.Close()
-	return r.cluster.tell(ctx, "cancel", "cancelled")
-}
+func (r *Running) Cancel(ctx context.Context) error { return r.cluster.tell(ctx, "cancel", "cancelled") }
+
+// Close lets go of what only this program holds of the job, which has ended or ends with the cluster.
+func (r *Running) Close() error { return r.counts.Close() }
