@@ -139,7 +139,9 @@ func (r *Running) Look(ctx context.Context) error { return r.cluster.tell(ctx, "
 func (r *Running) Wait(ctx context.Context) error { return r.cluster.tell(ctx, "wait", "finished") }
 
 // Cancel ends the job. A job that has failed by itself is an error.
-func (r *Running) Cancel(ctx context.Context) error { return r.cluster.tell(ctx, "cancel", "cancelled") }
+func (r *Running) Cancel(ctx context.Context) error {
+	return r.cluster.tell(ctx, "cancel", "cancelled")
+}
 
 // Close lets go of what only this program holds of the job, which has ended or ends with the cluster.
 func (r *Running) Close() error { return r.counts.Close() }
