@@ -63,6 +63,9 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 			k.Close()
 			return nil, err
 		}
+		if w.window.processing {
+			b.ticks = append(b.ticks, op)
+		}
 		b.add(n, op)
 		return op, nil
 	}

@@ -90,6 +90,10 @@ func (o *aligned[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
 			}
 		}
 	}
+	if o.a.fold != nil {
+		o.a.fold(run, o.values[first:first+run.Len()])
+		return
+	}
 	add := o.a.Add
 	for i, v := range o.values[first : first+run.Len()] {
 		add(run.At(i), v)

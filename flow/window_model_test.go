@@ -19,7 +19,7 @@ import (
 // plain lists: what is given after each step, what is late, and with which times has to be the same.
 
 // windowCases is how many are tried of each kind of window.
-const windowCases = 1200
+const windowCases = 600
 
 type click struct{ Key, ID, At int64 }
 
@@ -64,6 +64,10 @@ func TestWindowsAgainstInterpreter(t *testing.T) {
 		},
 		"session": func(r *rand.Rand) Window { return Session(ms(1 + r.Int64N(15))) },
 		"global":  func(r *rand.Rand) Window { return Global() },
+		"processing time": func(r *rand.Rand) Window {
+			size, slide := ms(1+r.Int64N(20)), ms(1+r.Int64N(20))
+			return []Window{Tumbling(size), Sliding(size, slide), Session(size)}[r.IntN(3)].ProcessingTime()
+		},
 	}
 	for name, window := range kinds {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +90,7 @@ func windowCase[A any](t *testing.T, seed uint64, window func(*rand.Rand) Window
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 31))
 	x := &windowJob[A]{t: t, a: a, w: window(r)}
-	if x.w.kind != global && r.IntN(2) == 0 {
+	if x.w.kind != global && !x.w.processing && r.IntN(2) == 0 {
 		x.lateness = ms(r.Int64N(40))
 	}
 	m := &windowInterpreter{w: x.w, lateness: int64(x.lateness), result: result}
@@ -97,6 +101,9 @@ func windowCase[A any](t *testing.T, seed uint64, window func(*rand.Rand) Window
 	x.start(1 + r.IntN(3))
 	keys := 1 + r.Int64N(12)
 	clock, id := int64(ms(r.Int64N(200)-100)), int64(0)
+	if x.w.processing {
+		clock += int64(time.Hour) // after 1970, as clocks are
+	}
 	check := func(what string) {
 		t.Helper()
 		slices.Sort(x.got)
@@ -120,6 +127,13 @@ func windowCase[A any](t *testing.T, seed uint64, window func(*rand.Rand) Window
 			id++
 			batch = append(batch, click{Key: r.Int64N(keys), ID: id, At: at})
 		}
+		if x.w.processing {
+			for i := range batch {
+				batch[i].At = clock
+			}
+			x.clock = clock
+			m.advance(0, windowGroups, clock-1)
+		}
 		x.push(batch)
 		for _, v := range batch {
 			m.add(v)
@@ -132,7 +146,21 @@ func windowCase[A any](t *testing.T, seed uint64, window func(*rand.Rand) Window
 			x.restore(1 + r.IntN(4))
 			check("restore")
 		}
-		if r.IntN(3) > 0 {
+		switch {
+		case r.IntN(3) == 0:
+		case x.w.processing:
+			x.clock = clock
+			for i := range x.ops {
+				if r.IntN(2) == 0 {
+					from, to, next := x.tick(i)
+					m.advance(from, to, clock-1)
+					if first := m.first(from, to); first != stream.MaxWatermark && (next == 0 || next > first+1 || next <= clock) {
+						t.Fatalf("seed %d, %s: wants to be woken at %d; it is %d, and a window ends with %d", seed, describeWindow(x.w), next, clock, first)
+					}
+				}
+			}
+			check("clock")
+		default:
 			at := clock - int64(ms(r.Int64N(20)))
 			alike := r.IntN(3) > 0
 			for i := range x.ops {
@@ -169,6 +197,7 @@ type windowJob[A any] struct {
 	a        Aggregator[click, A, []int64]
 	w        Window
 	lateness time.Duration
+	clock    int64
 	ops      []*windowing[int64, click, clickPane]
 	got      []string
 }
@@ -196,6 +225,9 @@ func (x *windowJob[A]) start(parallelism int) {
 		op, err := newWindowing(&node{name: "op"}, Windowed[int64, click]{keyed: Keyed[int64, click]{key: func(v click) int64 { return v.Key }}, window: x.w},
 			k, g, out.next, out.flush)
 		x.must(err)
+		if x.w.processing {
+			op.clock = func() int64 { return x.clock }
+		}
 		x.ops = append(x.ops, op)
 	}
 }
@@ -234,6 +266,14 @@ func (x *windowJob[A]) push(all []click) {
 func (x *windowJob[A]) watermark(subtask int, at int64) (from, to int) {
 	x.must(x.ops[subtask].Watermark(at))
 	return job.Groups(subtask, windowGroups, len(x.ops))
+}
+
+// tick lets a subtask look at the clock. It reports the key groups it concerns, and when the subtask wants to be woken.
+func (x *windowJob[A]) tick(subtask int) (from, to int, next int64) {
+	next, err := x.ops[subtask].tick(x.clock)
+	x.must(err)
+	from, to = job.Groups(subtask, windowGroups, len(x.ops))
+	return from, to, next
 }
 
 // restore goes on with another parallelism behind a checkpoint.
@@ -417,4 +457,15 @@ func (m *windowInterpreter) advance(from, to int, at int64) {
 		}
 	}
 	m.open = rest
+}
+
+// first is the last moment of the window of some key groups that ends first.
+func (m *windowInterpreter) first(from, to int) int64 {
+	first := stream.MaxWatermark
+	for _, o := range m.open {
+		if g := m.group(o.key); g >= from && g < to && !o.given {
+			first = min(first, o.end-1)
+		}
+	}
+	return first
 }

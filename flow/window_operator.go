@@ -181,6 +181,21 @@ func (o *windowing[K, T, U]) stamp(n int) ([]int64, error) {
 	return o.times, nil
 }
 
+// tick gives the windows of processing time that have ended, and says when to be called next, at the latest; 0: any time.
+func (o *windowing[K, T, U]) tick(now int64) (next int64, err error) {
+	if o.clock == nil {
+		return 0, nil
+	}
+	if err := o.advance(now - 1); err != nil {
+		return 0, err
+	}
+	last, some := o.cut.next()
+	if !some {
+		return 0, nil
+	}
+	return last + 1, nil
+}
+
 // advance has what ends up to a time given.
 func (o *windowing[K, T, U]) advance(at int64) error {
 	if at <= o.reached.now {
