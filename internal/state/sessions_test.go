@@ -60,6 +60,7 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		return k, x
 	}
 	k, x := make()
+	taken := takenSnapshots[uint64]{t: t, random: random}
 	model := map[uint64][]naiveSession{}
 	now := int64(math.MinInt64)
 	fold := func(n naiveSession) (a A) {
@@ -79,7 +80,7 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 				continue
 			}
 			touched = true
-			n.begin, n.end, n.values = min(n.begin, o.begin), max(n.end, o.end), append(n.values, o.values...)
+			n.begin, n.end, n.values = min(n.begin, o.begin), max(n.end, o.end), slices.Concat(n.values, o.values)
 		}
 		if !touched && until(n) <= now {
 			want = append(want, fmt.Sprint("late ", value))
@@ -101,7 +102,7 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		got, want = got[:0], want[:0]
 	}
 	clock, serial := random.Int64N(100)-50, int64(0)
-	for range 40 {
+	for range 60 {
 		var times []int64
 		var of []uint64
 		var hashes []uint64
@@ -154,15 +155,14 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		if x.Len() != live {
 			t.Fatalf("seed %d: %d sessions, want %d", seed, x.Len(), live)
 		}
-		if random.IntN(6) == 0 {
-			w := inline()
-			if err := k.Snapshot(w, "op"); err != nil {
-				t.Fatal(err)
-			}
-			file := finish(t, w)
+		before, at := map[uint64][]naiveSession{}, now
+		for key, all := range model {
+			before[key] = slices.Clone(all)
+		}
+		if taken.step(k, func() { model, now = before, at }) {
 			k.Close()
 			k, x = make()
-			restoreInto(t, k, file)
+			taken.restore(k)
 			if err := x.Resume(now); err != nil {
 				t.Fatal(err)
 			}

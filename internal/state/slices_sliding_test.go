@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
-	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 )
 
 // foldOf says how a test folds numbers into an A, and shows it. sum is pointer-free and lies in slots; list is encoded.
@@ -64,6 +63,7 @@ func slidingCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		return k, x
 	}
 	k, x := make()
+	taken := takenSnapshots[uint64]{t: t, random: random}
 	type record struct {
 		slice, value int64
 		key          uint64
@@ -80,7 +80,7 @@ func slidingCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 	}
 	closed, kept := int64(math.MinInt64), int64(math.MinInt64)
 	now := random.Int64N(50) - 25
-	for step_ := range 30 {
+	for round := range 60 {
 		for range random.IntN(30) {
 			r := record{now + random.Int64N(length+4), random.Int64N(1000), random.Uint64N(keys)}
 			if random.IntN(8) == 0 {
@@ -115,7 +115,7 @@ func slidingCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 			now += random.Int64N(40)
 		}
 		upto := now
-		if step_ == 29 {
+		if round == 59 {
 			upto = math.MaxInt64
 		}
 		got := map[string]string{}
@@ -147,31 +147,15 @@ func slidingCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		}
 		kept = max(kept, closed-length+1-random.Int64N(6))
 		x.DropUpTo(kept)
-		if random.IntN(5) == 0 {
-			w := inline()
-			if err := k.Snapshot(w, "op"); err != nil {
-				t.Fatal(err)
-			}
-			file := finish(t, w)
+		n, was, had := len(all), closed, kept
+		if taken.step(k, func() { all, closed, kept = all[:n], was, had }) {
 			k.Close()
 			k, x = make()
-			restoreInto(t, k, file)
+			taken.restore(k)
 			if err := x.Resume(closed); err != nil {
 				t.Fatal(err)
 			}
 		}
-	}
-}
-
-func restoreInto[K comparable](t testing.TB, k *Keyed[K], files ...checkpoint.File) {
-	t.Helper()
-	r, err := checkpoint.Open(t.Context(), nil, "mem:///job", &checkpoint.SubtaskState{Vertex: "v", Files: files})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if err := k.Restore(r, "op"); err != nil {
-		t.Fatal(err)
 	}
 }
 
