@@ -60,24 +60,30 @@ func (f *fixed) append(_ *encoder, dst []byte, v view) ([]byte, error) {
 	return dst, nil
 }
 
-// gather has one loop per width: this is where batches spend their time.
+// gather has one loop per width: this is where batches spend their time. The loops count down what is left, and add strides up, because bounds that are
+// checked and indexes that are multiplied for each value take half of it.
 func (f *fixed) gather(out []byte, v view, r run) {
+	p, stride, off := v.at(r, 0), v.stride, uintptr(0)
 	switch f.width {
 	case 1:
-		for i := range r.n {
-			out[i] = *(*byte)(v.at(r, i))
+		for i := range out {
+			out[i] = *(*byte)(unsafe.Add(p, off))
+			off += stride
 		}
 	case 2:
-		for i := range r.n {
-			binary.LittleEndian.PutUint16(out[2*i:], *(*uint16)(v.at(r, i)))
+		for ; len(out) >= 2; out = out[2:] {
+			binary.LittleEndian.PutUint16(out, *(*uint16)(unsafe.Add(p, off)))
+			off += stride
 		}
 	case 4:
-		for i := range r.n {
-			binary.LittleEndian.PutUint32(out[4*i:], *(*uint32)(v.at(r, i)))
+		for ; len(out) >= 4; out = out[4:] {
+			binary.LittleEndian.PutUint32(out, *(*uint32)(unsafe.Add(p, off)))
+			off += stride
 		}
 	default:
-		for i := range r.n {
-			binary.LittleEndian.PutUint64(out[8*i:], *(*uint64)(v.at(r, i)))
+		for ; len(out) >= 8; out = out[8:] {
+			binary.LittleEndian.PutUint64(out, *(*uint64)(unsafe.Add(p, off)))
+			off += stride
 		}
 	}
 }
@@ -111,23 +117,29 @@ func (f *fixed) decode(src []byte, t target) ([]byte, error) {
 	return rest, nil
 }
 
+// scatter is the way back, in has t.n values.
 func (f *fixed) scatter(in []byte, t target) {
+	p, stride, off := t.p, t.stride, uintptr(0)
 	switch f.width {
 	case 1:
-		for i := range t.n {
-			*(*byte)(t.at(i)) = in[i]
+		for _, b := range in {
+			*(*byte)(unsafe.Add(p, off)) = b
+			off += stride
 		}
 	case 2:
-		for i := range t.n {
-			*(*uint16)(t.at(i)) = binary.LittleEndian.Uint16(in[2*i:])
+		for ; len(in) >= 2; in = in[2:] {
+			*(*uint16)(unsafe.Add(p, off)) = binary.LittleEndian.Uint16(in)
+			off += stride
 		}
 	case 4:
-		for i := range t.n {
-			*(*uint32)(t.at(i)) = binary.LittleEndian.Uint32(in[4*i:])
+		for ; len(in) >= 4; in = in[4:] {
+			*(*uint32)(unsafe.Add(p, off)) = binary.LittleEndian.Uint32(in)
+			off += stride
 		}
 	default:
-		for i := range t.n {
-			*(*uint64)(t.at(i)) = binary.LittleEndian.Uint64(in[8*i:])
+		for ; len(in) >= 8; in = in[8:] {
+			*(*uint64)(unsafe.Add(p, off)) = binary.LittleEndian.Uint64(in)
+			off += stride
 		}
 	}
 }
