@@ -122,6 +122,36 @@ func TestMistakes(t *testing.T) {
 				}
 			}))
 		}, []string{`operator "connect": its input flow_test.withChannel comes from another task \("channel"\), and cannot be encoded`}},
+		"collections": {func(j *flow.Job) {
+			sink(flow.Process(flow.KeyBy(source(j), same), "process", func(op *flow.Op[int]) flow.Handler[int, int, int] { // mistake
+				flow.NewList[withChannel](op, "list")
+				flow.NewMapState[withFloat, int](op, "map")
+				flow.NewReducing[int](op, "reducing", nil)
+				flow.NewAggregating(op, "aggregating", flow.Aggregator[int, int, int]{})
+				return flow.Handler[int, int, int]{Record: func(*flow.Ctx[int], int, *flow.Out[int]) error { return nil }}
+			}))
+		}, []string{`state "list": .*C`, `state "map": its map key: .*F`, `state "reducing": it has nothing to reduce by`, `state "aggregating": its Aggregator has no Add`}},
+		"join": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j), same)
+			sink(flow.Join(k, k, flow.Tumbling(time.Second), "join", func(int, int, *flow.Out[int]) error { return nil })) // mistake
+		}, []string{`operator "join": it joins by event time, and no EventTime`}},
+		"join by session": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j), same)
+			sink(flow.Join(k, k, flow.Session(time.Second), "join", func(int, int, *flow.Out[int]) error { return nil })) // mistake
+		}, []string{`operator "join": Join in a Session`}},
+		"join of nothing": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j), same)
+			sink(flow.Join[int, int, int, int](k, k, flow.Global(), "join", nil)) // mistake
+		}, []string{`operator "join": it has no function`}},
+		"join of what cannot be kept": {func(j *flow.Job) {
+			c := flow.KeyBy(flow.Map(source(j), "channel", func(int) withChannel { return withChannel{} }, flow.Parallelism(1)), func(withChannel) int { return 0 })
+			k := flow.KeyBy(flow.From(j, "other", of([]int{1}), flow.Parallelism(1)), same)
+			sink(flow.Join(k, c, flow.Global(), "join", func(int, withChannel, *flow.Out[int]) error { return nil })) // mistake
+		}, []string{`operator "join": state "right": .*C`, `operator "join": its input flow_test.withChannel comes from another task`}},
+		"interval join": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j).EventTime(func(int) time.Time { return time.Time{} }), same)
+			sink(flow.IntervalJoin(k, k, time.Second, 0, "join", func(int, int, *flow.Out[int]) error { return nil })) // mistake
+		}, []string{`operator "join": IntervalJoin from 1s to 0s: the lower bound is above the upper one`}},
 		"checkpoints": {func(j *flow.Job) {
 			j.Checkpoints(0) // mistake
 			sink(source(j))

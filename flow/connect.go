@@ -14,6 +14,11 @@ type Handler2[K comparable, A, B, U any] struct {
 // holds nobody up. The factory runs once when the job is built, which declares state, timers and side outputs, and once in each subtask.
 func Connect[K comparable, A, B, U any](a Keyed[K, A], b Keyed[K, B], name string, f func(*Op[K]) Handler2[K, A, B, U], o ...Option) Stream[U] {
 	n := &node{name: name, kind: "connect", at: caller(), takes: elementOf[A]{}, right: elementOf[B]{}, gives: elementOf[U]{}, keyed: true}
+	return connect(a, b, n, f, o)
+}
+
+// connect adds an operator with two keyed inputs.
+func connect[K comparable, A, B, U any](a Keyed[K, A], b Keyed[K, B], n *node, f func(*Op[K]) Handler2[K, A, B, U], o []Option) Stream[U] {
 	declareOperator(a.stream.job, n, func(op *Op[K]) {
 		h := f(op)
 		if h.Left == nil {

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -71,6 +70,8 @@ type Op[K comparable] struct {
 	ctx    *Ctx[K]
 	out    any // *Out[U]
 	timers []timers
+	// reached is how far an operator has come that keeps this over a restore; nil: it does not.
+	reached *reached
 }
 
 func (op *Op[K]) problem(format string, args ...any) {
@@ -92,6 +93,7 @@ func (op *Op[K]) declare(name, schema string) {
 // Ctx is the record, or the timer, in hand.
 type Ctx[K comparable] struct {
 	key       K
+	hash      uint64
 	time      int64
 	watermark int64
 }
@@ -207,8 +209,8 @@ func (t *Timer[K, U]) Cancel(_ *Ctx[K], at time.Time) { t.in.Cancel(at.UnixNano(
 func (t *Timer[K, U]) next() (int64, bool) { return t.in.Next() }
 
 func (t *Timer[K, U]) due(upto int64) error {
-	return t.in.Due(upto, func(key K, _ uint64, at int64) error { // with the key in hand
-		t.op.ctx.key, t.op.ctx.time = key, at
+	return t.in.Due(upto, func(key K, hash uint64, at int64) error { // with the key in hand
+		t.op.ctx.key, t.op.ctx.hash, t.op.ctx.time = key, hash, at
 		t.out.time = at
 		if err := t.fire(t.op.ctx, timeOf(at), t.out); err != nil {
 			return err
@@ -282,7 +284,7 @@ func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 		}
 		p.keyed.Seek(keys[i], hashes[i])
 		at := timeAt(b.Times, i)
-		p.ctx.key, p.ctx.time, p.out.time = keys[i], at, at
+		p.ctx.key, p.ctx.hash, p.ctx.time, p.out.time = keys[i], hashes[i], at, at
 		if err := p.record(p.ctx, b.Values[i], p.out); err != nil {
 			return &OperatorError{Operator: p.name, Err: err}
 		}
@@ -302,6 +304,10 @@ func (p *operating[K, U]) Watermark(at int64) error {
 		return nil
 	}
 	p.watermark, p.ctx.watermark = at, at
+	if r := p.op.reached; r != nil {
+		r.now = at
+		r.settle()
+	}
 	p.out.batch.Split = -1
 	for {
 		first := timers(nil)
@@ -336,6 +342,9 @@ func (p *operating[K, U]) Open(c *stream.OpenContext) error {
 		if err := p.keyed.Restore(r, p.op.uid); err != nil {
 			return err
 		}
+		if err := p.resume(r.Entries(p.op.uid)); err != nil {
+			return err
+		}
 	}
 	if p.opens != nil {
 		if err := p.opens(c.Context()); err != nil {
@@ -346,7 +355,23 @@ func (p *operating[K, U]) Open(c *stream.OpenContext) error {
 	return nil
 }
 
+// resume goes on behind what has been reached before a restore.
+func (p *operating[K, U]) resume(entries [][]byte) (err error) {
+	if p.op.reached == nil {
+		return nil
+	}
+	from, to, max := p.keyed.Groups()
+	if *p.op.reached, err = restoreReached(entries, from, to, max); err == nil {
+		p.watermark, p.ctx.watermark = p.op.reached.now, p.op.reached.now
+	}
+	return err
+}
+
 func (p *operating[K, U]) Snapshot(s *stream.Snapshot) error {
+	if r := p.op.reached; r != nil {
+		from, to, _ := p.keyed.Groups()
+		s.Entries(r.entries(from, to)...)
+	}
 	return s.State(p.keyed)
 }
 
@@ -358,21 +383,4 @@ func (p *operating[K, U]) Close() (err error) {
 	}
 	p.keyed.Close()
 	return err
-}
-
-// watermarkEntry is how an operator keeps its watermark over a restore.
-func watermarkEntry(at int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(at)) }
-
-func watermarkOf(entries [][]byte) (int64, error) {
-	switch {
-	case len(entries) == 0:
-		return stream.NoTime, nil
-	case len(entries[0]) != 8:
-		return 0, fmt.Errorf("restore the watermark: %d bytes instead of 8", len(entries[0]))
-	}
-	low := int64(stream.MaxWatermark)
-	for _, e := range entries {
-		low = min(low, int64(binary.LittleEndian.Uint64(e)))
-	}
-	return low, nil
 }
