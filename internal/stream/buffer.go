@@ -2,7 +2,6 @@ package stream
 
 import (
 	"math/bits"
-	"slices"
 	"sync"
 )
 
@@ -43,6 +42,3 @@ func (b *buffer) free() {
 	b.b = b.b[:0]
 	bufferPools[class].Put(b)
 }
-
-// grow makes room for n bytes in all, keeping what is there.
-func (b *buffer) grow(n int) { b.b = slices.Grow(b.b, n-len(b.b)) }
