@@ -16,68 +16,42 @@ const lateness = 4 * time.Second
 // Input is the events that a query reads.
 type Input struct {
 	Config gen.Config
-	// Skip lets a query that reads only bids skip the other events, which keep their numbers but are not made. Other engines make all events.
+	// Skip lets events of kinds that a query does not read be skipped: they keep their numbers but are not made.
 	Skip bool
 	// Events counts the events that have been gone through, of all kinds; nil: nobody asks.
 	Events *atomic.Int64
 }
 
+// kinds is a set of kinds of events.
+type kinds uint8
+
+func kindsOf(some ...gen.Kind) (set kinds) {
+	for _, k := range some {
+		set |= 1 << k
+	}
+	return set
+}
+
+func (k kinds) has(kind gen.Kind) bool { return k>>kind&1 > 0 }
+
 // bids is the stream of what project makes of each bid.
 func bids[T any](j *flow.Job, in Input, project func(b *gen.Bid, row *T)) flow.Stream[T] {
-	if in.Skip {
-		return flow.From(j, "bids", flow.Source[T](source[T]{in, func(g *gen.Generator) reading[T] { return onlyBids(g, project) }}))
-	}
-	return events(j, in, "bids", func(e *gen.Event, row *T) bool {
-		if e.Kind != gen.BidKind {
-			return false
-		}
+	return events(j, in, "bids", kindsOf(gen.BidKind), func(e *gen.Event, row *T) bool {
 		project(&e.Bid, row)
 		return true
 	})
 }
 
-// events is the stream of what project makes of each event. An event that it says no to is left out.
-func events[T any](j *flow.Job, in Input, name string, project func(e *gen.Event, row *T) bool) flow.Stream[T] {
-	return flow.From(j, name, flow.Source[T](source[T]{in, func(g *gen.Generator) reading[T] { return everything(g, project) }}))
-}
-
-// reading fills dst with the next rows: fewer than there is place for only at the end.
-type reading[T any] func(dst []T) int
-
-func everything[T any](g *gen.Generator, project func(*gen.Event, *T) bool) reading[T] {
-	e := new(gen.Event)
-	return func(dst []T) (n int) {
-		for n < len(dst) && g.Next(e) {
-			if project(e, &dst[n]) {
-				n++
-			}
-		}
-		return n
-	}
-}
-
-func onlyBids[T any](g *gen.Generator, project func(*gen.Bid, *T)) reading[T] {
-	portion := make([]gen.Bid, 64)
-	return func(dst []T) (n int) {
-		for n < len(dst) {
-			some := portion[:min(len(portion), len(dst)-n)]
-			got := g.Bids(some)
-			for i := range some[:got] {
-				project(&some[i], &dst[n])
-				n++
-			}
-			if got < len(some) {
-				break
-			}
-		}
-		return n
-	}
+// events is the stream of what project makes of each event of some kinds. An event that it says no to is left out.
+func events[T any](j *flow.Job, in Input, name string, of kinds, project func(e *gen.Event, row *T) bool) flow.Stream[T] {
+	return flow.From(j, name, flow.Source[T](source[T]{in, of, project}))
 }
 
 // source has a split for each timeline of the generator.
 type source[T any] struct {
-	in   Input
-	open func(*gen.Generator) reading[T]
+	in      Input
+	kinds   kinds
+	project func(*gen.Event, *T) bool
 }
 
 // place is where a split goes on. The form in checkpoints is JSON.
@@ -115,28 +89,62 @@ func (s source[T]) Reader(_ flow.Task, split []byte) (flow.Reader[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader[T]{split: from.Split, g: g, read: s.open(g), passed: s.in.Events}, nil
+	r := &reader[T]{source: s, split: from.Split, g: g}
+	if s.in.Skip {
+		r.some = newSome(s.in.Config, from.Split, g, s.kinds)
+	}
+	return r, nil
 }
 
 // reader belongs to the source's task.
 type reader[T any] struct {
-	split  int
-	g      *gen.Generator
-	read   reading[T]
-	passed *atomic.Int64
+	source[T]
+	split int
+	g     *gen.Generator
+	e     gen.Event // in hand
+	some  *some     // nil: all events are made
 }
 
 // Read implements flow.Reader.
-func (r *reader[T]) Read(dst []T) (int, flow.Next, error) {
+func (r *reader[T]) Read(dst []T) (n int, next flow.Next, err error) {
 	before := r.g.Position()
-	n := r.read(dst)
-	if r.passed != nil {
-		r.passed.Add(r.g.Position() - before)
+	if r.some != nil {
+		n = r.someOf(dst)
+	} else {
+		n = r.allOf(dst)
+	}
+	if r.in.Events != nil {
+		r.in.Events.Add(r.g.Position() - before)
 	}
 	if n < len(dst) {
 		return n, flow.EndOfSplit, nil
 	}
 	return n, flow.Again, nil
+}
+
+func (r *reader[T]) allOf(dst []T) (n int) {
+	for n < len(dst) && r.g.Next(&r.e) {
+		if r.kinds.has(r.e.Kind) && r.project(&r.e, &dst[n]) {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *reader[T]) someOf(dst []T) (n int) {
+	for n < len(dst) {
+		made := r.some.read(&r.e, len(dst)-n)
+		if made == 0 {
+			break
+		}
+		for i := range made {
+			r.some.event(&r.e, i)
+			if r.project(&r.e, &dst[n]) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // Position implements flow.Reader.

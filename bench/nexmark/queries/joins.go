@@ -29,12 +29,12 @@ func (i LocalItem) line() text { return text(nil).strings(i.Name, i.City, i.Stat
 
 // Q3 finds the auctions of a category whose sellers live in some states.
 func Q3(j *flow.Job, in Input) flow.Stream[LocalItem] {
-	all := events(j, in, "people and auctions", func(e *gen.Event, p *party) bool {
+	all := events(j, in, "people and auctions", kindsOf(gen.PersonKind, gen.AuctionKind), func(e *gen.Event, p *party) bool {
 		switch {
 		case e.Kind == gen.PersonKind:
 			s := e.Person.State
 			*p = party{e.Person.ID, 0, s == "OR" || s == "ID" || s == "CA", Resident{e.Person.Name, e.Person.City, s}}
-		case e.Kind == gen.AuctionKind && e.Auction.Category == 10:
+		case e.Auction.Category == 10:
 			*p = party{Person: e.Auction.Seller, Auction: e.Auction.ID}
 		default:
 			return false
@@ -97,16 +97,13 @@ func (i *item) auction() Auction {
 }
 
 func items(j *flow.Job, in Input) flow.Stream[item] {
-	return events(j, in, "auctions and bids", func(e *gen.Event, i *item) bool {
-		switch e.Kind {
-		case gen.AuctionKind:
+	return events(j, in, "auctions and bids", kindsOf(gen.AuctionKind, gen.BidKind), func(e *gen.Event, i *item) bool {
+		if e.Kind == gen.AuctionKind {
 			a := &e.Auction
 			*i = item{a.ID, a.Seller, a.InitialBid, a.DateTime, a.ItemName, a.Description, a.Extra, a.Expires, a.Reserve, a.Category}
-		case gen.BidKind:
+		} else {
 			b := &e.Bid
 			*i = item{ID: b.Auction, Party: b.Bidder, Amount: b.Price, DateTime: b.DateTime, First: b.Channel, Second: b.URL, Extra: b.Extra}
-		default:
-			return false
 		}
 		return true
 	})

@@ -72,19 +72,20 @@ func Q19(j *flow.Job, in Input) flow.Stream[RankedBid] {
 		lowest := flow.NewValue[threshold](op, "lowest")
 		highest := flow.NewValue[[]Bid](op, "highest") // by rank
 		var hand Bid
+		var all []Bid // scratch
 		return flow.Handler[int64, Bid, RankedBid]{Record: func(_ *flow.Ctx[int64], b Bid, out *flow.Out[RankedBid]) error {
 			hand = b
 			if t, _ := lowest.Get(); !t.beats(&hand) {
 				return nil // most bids for the hot auctions
 			}
-			all, _ := highest.Get()
-			rank, _ := slices.BinarySearchFunc(all, &hand, func(other Bid, b *Bid) int {
+			before, _ := highest.Get()
+			rank, _ := slices.BinarySearchFunc(before, &hand, func(other Bid, b *Bid) int {
 				if other.Price > b.Price || other.Price == b.Price && other.DateTime <= b.DateTime {
 					return -1
 				}
 				return 1
 			})
-			all = slices.Insert(all, rank, hand)
+			all = append(append(append(all[:0], before[:rank]...), hand), before[rank:]...)
 			all = all[:min(len(all), ranks)]
 			highest.Set(all)
 			last := &all[len(all)-1]

@@ -169,14 +169,11 @@ type presence struct {
 
 // Q8 finds the people who sold something in the ten seconds that they came in.
 func Q8(j *flow.Job, in Input) flow.Stream[Settled] {
-	arrivals := events(j, in, "people and sellers", func(e *gen.Event, a *Arrival) bool {
-		switch e.Kind {
-		case gen.PersonKind:
+	arrivals := events(j, in, "people and sellers", kindsOf(gen.PersonKind, gen.AuctionKind), func(e *gen.Event, a *Arrival) bool {
+		if e.Kind == gen.PersonKind {
 			*a = Arrival{e.Person.ID, e.Person.DateTime, e.Person.Name}
-		case gen.AuctionKind:
+		} else {
 			*a = Arrival{e.Auction.Seller, e.Auction.DateTime, ""}
-		default:
-			return false
 		}
 		return true
 	}).EventTime(func(a Arrival) time.Time { return at(a.DateTime) }, flow.OutOfOrder(lateness))

@@ -21,14 +21,11 @@ type lot struct {
 
 // lots is the stream of both, with what an auction is to be reported under.
 func lots(j *flow.Job, in Input, under func(*gen.Auction) int64) flow.Stream[lot] {
-	return events(j, in, "auctions and bids", func(e *gen.Event, l *lot) bool {
-		switch e.Kind {
-		case gen.AuctionKind:
+	return events(j, in, "auctions and bids", kindsOf(gen.AuctionKind, gen.BidKind), func(e *gen.Event, l *lot) bool {
+		if e.Kind == gen.AuctionKind {
 			*l = lot{e.Auction.ID, under(&e.Auction), e.Auction.DateTime, e.Auction.Expires}
-		case gen.BidKind:
+		} else {
 			*l = lot{e.Bid.Auction, e.Bid.Price, e.Bid.DateTime, 0}
-		default:
-			return false
 		}
 		return true
 	})
