@@ -58,8 +58,10 @@ drill: bin-drill ## faults on a real cluster under load, each repeated, with tim
 	@deploy/install-deps.sh test
 	$(GO) run ./test/drill $(ARGS)
 
-bench: ## keyed count, chained and over TCP, beside a bare loop: records/s per core, allocations per record
+bench: ## keyed count beside a bare loop, checkpoints of a large state, latency: the engine's own figures (about 10 minutes)
 	$(GO) run ./bench/keyedcount $(ARGS)
+	$(GO) run ./bench/snapshot
+	$(GO) run ./bench/latency
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \

@@ -126,7 +126,7 @@ func (s *sink) Writer(flow.Task) (flow.Writer[flow.Entry[uint64, int64]], error)
 func (s *sink) Write(values []flow.Entry[uint64, int64]) error {
 	if w := s.window.Load(); w != nil {
 		w.records += int64(len(values))
-		w.pause.add(time.Since(s.source.begun), int64(len(values)))
+		w.pause.Add(time.Since(s.source.begun), int64(len(values)))
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/thalweg-io/thalweg/bench/meter"
 )
 
 func main() {
@@ -49,7 +51,7 @@ func measure(keys uint64, windows int, rate float64, dir string) error {
 		return err
 	}
 	fmt.Printf("growing to %d keys: batch p99.9 %s, longest %s; a sleeping thread p99.9 %s, longest %s; RSS %d MiB\n",
-		keys, ms(grown.pause.at(0.999)), ms(grown.pause.max), ms(grown.stall.at(0.999)), ms(grown.stall.max), rss()>>20)
+		keys, ms(grown.pause.At(0.999)), ms(grown.pause.Max()), ms(grown.stall.At(0.999)), ms(grown.stall.Max()), meter.RSS()>>20)
 
 	first, err := e.window(0)
 	if err != nil {
@@ -66,11 +68,11 @@ func measure(keys uint64, windows int, rate float64, dir string) error {
 			return err
 		}
 		without, with = append(without, a.rate()), append(with, b.rate())
-		fmt.Printf("%-22s %12.2f %12s %10s %12s\n", "without a checkpoint", a.rate()/1e6, "", "", ms(a.pause.at(0.999)))
-		fmt.Printf("%-22s %12.2f %12s %10.1f %12s\n", "with one", b.rate()/1e6, sec(b.took), float64(b.bytes)/(1<<20), ms(b.pause.at(0.999)))
+		fmt.Printf("%-22s %12.2f %12s %10s %12s\n", "without a checkpoint", a.rate()/1e6, "", "", ms(a.pause.At(0.999)))
+		fmt.Printf("%-22s %12.2f %12s %10.1f %12s\n", "with one", b.rate()/1e6, sec(b.took), float64(b.bytes)/(1<<20), ms(b.pause.At(0.999)))
 	}
-	most := median(without)
-	fmt.Printf("lost while a checkpoint runs: %.1f %% (median of %d)\n", 100*(1-median(with)/most), windows)
+	most := meter.Median(without)
+	fmt.Printf("lost while a checkpoint runs: %.1f %% (median of %d)\n", 100*(1-meter.Median(with)/most), windows)
 
 	rate = min(rate, most/2)
 	fmt.Printf("\n%-22s %10s %10s %10s %10s %12s\n", fmt.Sprintf("at %.2f M records/s", rate/1e6), "p99.9", "longest", "sleeper's", "longest", "checkpoint")
@@ -85,13 +87,13 @@ func measure(keys uint64, windows int, rate float64, dir string) error {
 			if r.bytes > 0 {
 				name, took = "with one", sec(r.took)
 			}
-			fmt.Printf("%-22s %10s %10s %10s %10s %12s\n", name, ms(r.pause.at(0.999)), ms(r.pause.max), ms(r.stall.at(0.999)), ms(r.stall.max), took)
+			fmt.Printf("%-22s %10s %10s %10s %10s %12s\n", name, ms(r.pause.At(0.999)), ms(r.pause.Max()), ms(r.stall.At(0.999)), ms(r.stall.Max()), took)
 		}
 		all.add(a)
 		allWith.add(b)
 	}
 	fmt.Printf("all windows: without p99.9 %s, longest %s; with p99.9 %s, longest %s, of which a sleeping thread's %s and %s\n",
-		ms(all.pause.at(0.999)), ms(all.pause.max), ms(allWith.pause.at(0.999)), ms(allWith.pause.max), ms(allWith.stall.at(0.999)), ms(allWith.stall.max))
+		ms(all.pause.At(0.999)), ms(all.pause.Max()), ms(allWith.pause.At(0.999)), ms(allWith.pause.Max()), ms(allWith.stall.At(0.999)), ms(allWith.stall.Max()))
 
 	few, err := e.few(int(keys / 100))
 	if err != nil {
@@ -99,7 +101,7 @@ func measure(keys uint64, windows int, rate float64, dir string) error {
 	}
 	fmt.Printf("\nafter %d of %d keys have changed: a checkpoint writes %.2f MiB, %.2f %% of the first, in %s\n",
 		keys/100, keys, float64(few.bytes)/(1<<20), 100*float64(few.bytes)/float64(full), sec(few.took))
-	fmt.Printf("RSS %d MiB\n", rss()>>20)
+	fmt.Printf("RSS %d MiB\n", meter.RSS()>>20)
 	return nil
 }
 

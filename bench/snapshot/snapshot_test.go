@@ -2,7 +2,6 @@ package main
 
 import (
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 )
@@ -33,20 +32,5 @@ func TestCheckpointsOfAChangingState(t *testing.T) {
 	}
 	if few.bytes > full.bytes/50 || few.bytes < keys/100*24 {
 		t.Errorf("after a hundredth of the keys has changed %d bytes, of %d", few.bytes, full.bytes)
-	}
-}
-
-func TestHistogram(t *testing.T) {
-	var h histogram
-	for i := range 1000 {
-		h.add(time.Duration(i+1)*time.Microsecond, 1)
-	}
-	for _, tc := range []struct {
-		q    float64
-		want time.Duration
-	}{{0.5, 501 * time.Microsecond}, {0.99, 991 * time.Microsecond}, {0.9999, time.Millisecond}} {
-		if got := h.at(tc.q); got < tc.want || got > tc.want+tc.want/16 {
-			t.Errorf("%v: %v, want %v", tc.q, got, tc.want)
-		}
 	}
 }
