@@ -64,7 +64,7 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 			return nil, err
 		}
 		if w.window.processing {
-			b.ticks = append(b.ticks, op)
+			b.chain.Alarms = append(b.chain.Alarms, op)
 		}
 		b.add(n, op)
 		return op, nil

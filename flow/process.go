@@ -70,6 +70,7 @@ type Op[K comparable] struct {
 	ctx    *Ctx[K]
 	out    any // *Out[U]
 	timers []timers
+	alarms []timers // of processing time
 	// reached is how far an operator has come that keeps this over a restore; nil: it does not.
 	reached *reached
 }
@@ -168,6 +169,7 @@ type Timer[K comparable, U any] struct {
 	fire func(c *Ctx[K], at time.Time, out *Out[U]) error
 	op   *Op[K]
 	out  *Out[U]
+	proc bool // of processing time: no event time belongs to it
 }
 
 // timers is a *Timer without its type of output.
@@ -179,6 +181,15 @@ type timers interface {
 // NewTimer declares a timer. fire runs with the key in hand, when the watermark has reached the time.
 func NewTimer[K comparable, U any](op *Op[K], name string, fire func(c *Ctx[K], at time.Time, out *Out[U]) error) *Timer[K, U] {
 	op.declare(name, "timer")
+	t := newTimer(op, name, fire)
+	if t.in != nil {
+		op.timers = append(op.timers, t)
+	}
+	return t
+}
+
+// newTimer makes a timer that is declared already.
+func newTimer[K comparable, U any](op *Op[K], name string, fire func(c *Ctx[K], at time.Time, out *Out[U]) error) *Timer[K, U] {
 	t := &Timer[K, U]{fire: fire, op: op}
 	if fire == nil {
 		op.problem("timer %q: it has nothing to fire", name)
@@ -196,7 +207,6 @@ func NewTimer[K comparable, U any](op *Op[K], name string, fire func(c *Ctx[K], 
 		op.problem("timer %q: %w", name, err)
 		return t
 	}
-	op.timers = append(op.timers, t)
 	return t
 }
 
@@ -211,7 +221,10 @@ func (t *Timer[K, U]) next() (int64, bool) { return t.in.Next() }
 func (t *Timer[K, U]) due(upto int64) error {
 	return t.in.Due(upto, func(key K, hash uint64, at int64) error { // with the key in hand
 		t.op.ctx.key, t.op.ctx.hash, t.op.ctx.time = key, hash, at
-		t.out.time = at
+		if t.proc {
+			t.op.ctx.time = stream.NoTime
+		}
+		t.out.time = t.op.ctx.time
 		if err := t.fire(t.op.ctx, timeOf(at), t.out); err != nil {
 			return err
 		}
@@ -247,6 +260,9 @@ func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op
 	if len(p.op.problems) > 0 {
 		keyed.Close()
 		return nil, p.op.problems[0]
+	}
+	if len(p.op.alarms) > 0 {
+		b.chain.Alarms = append(b.chain.Alarms, p)
 	}
 	b.add(n, p)
 	return p, nil
@@ -309,15 +325,17 @@ func (p *operating[K, U]) Watermark(at int64) error {
 		r.settle()
 	}
 	p.out.batch.Split = -1
+	if err := p.fire(p.op.timers, at); err != nil {
+		return err
+	}
+	return p.next.Watermark(at)
+}
+
+// fire fires timers up to a time, in the order of their times.
+func (p *operating[K, U]) fire(all []timers, upto int64) error {
 	for {
-		first := timers(nil)
-		var when int64
-		for _, t := range p.op.timers {
-			if next, ok := t.next(); ok && next <= at && (first == nil || next < when) {
-				first, when = t, next
-			}
-		}
-		if first == nil {
+		first, when := earliest(all)
+		if first == nil || when > upto {
 			break
 		}
 		if err := first.due(when); err != nil {
@@ -327,10 +345,17 @@ func (p *operating[K, U]) Watermark(at int64) error {
 	if err := p.keyed.Err(); err != nil {
 		return err
 	}
-	if err := p.out.flush(); err != nil {
-		return err
+	return p.out.flush()
+}
+
+// earliest is the timer that is set for the earliest time; nil: none is set.
+func earliest(all []timers) (first timers, when int64) {
+	for _, t := range all {
+		if next, ok := t.next(); ok && (first == nil || next < when) {
+			first, when = t, next
+		}
 	}
-	return p.next.Watermark(at)
+	return first, when
 }
 
 func (p *operating[K, U]) Idle() error                { return p.next.Idle() }

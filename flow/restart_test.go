@@ -20,6 +20,7 @@ import (
 type restarting struct {
 	mu        sync.Mutex
 	commits   int         // by the sinks
+	values    int         // in them
 	waiting   map[any]int // splits that have given their first half, in a checkpoint: how many commits there were
 	begun     map[any]bool
 	failed    bool
@@ -148,6 +149,7 @@ func (w *exactWriter[T]) Commit(_ context.Context, transaction []byte) error {
 	}
 	w.s.r.committed[string(transaction)] = true
 	w.s.r.commits++
+	w.s.r.values += len(values.([]T))
 	*w.s.values = append(*w.s.values, values.([]T)...)
 	return nil
 }

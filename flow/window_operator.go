@@ -209,6 +209,18 @@ func (o *windowing[K, T, U]) advance(at int64) error {
 	return o.settle()
 }
 
+// Next implements stream.Alarm, for windows of processing time.
+func (o *windowing[K, T, U]) Next() (int64, bool) {
+	last, some := o.cut.next()
+	return last + 1, some
+}
+
+// Ring implements stream.Alarm.
+func (o *windowing[K, T, U]) Ring(now int64) error {
+	_, err := o.tick(now)
+	return err
+}
+
 // Watermark gives the windows that it passes, and then goes on itself. The last one ends windows of processing time as well.
 func (o *windowing[K, T, U]) Watermark(at int64) error {
 	if at <= o.watermark {

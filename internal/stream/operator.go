@@ -146,9 +146,18 @@ type Chain struct {
 	Operators   []NamedOperator // upstream first
 	Gates       []Gate          // one for each incoming edge, in order of edge id; none for sources and coordinators
 	Head        Control         // what all gates together feed: watermarks and ends come here; nil: the first gate's input
+	Alarms      []Alarm         // operators that are to be woken by the clock
 	Source      Source          // of a reader vertex
 	Coordinator Coordinator     // of a coordinator vertex
 	Committers  int             // operators that confirm: the subtask is not finished before each has confirmed
+}
+
+// Alarm is an operator that acts at times of the clock, though no record comes.
+type Alarm interface {
+	// Next is the earliest time that it wants to be woken at, in ns since 1970, if there is one. It is asked after each slice of work.
+	Next() (at int64, ok bool)
+	// Ring acts on the time. It is not called after the end of the input, nor while there is no room downstream.
+	Ring(now int64) error
 }
 
 // Source reads splits and pushes their records into the chain. Its operator half is in Chain.Operators.

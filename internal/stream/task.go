@@ -282,6 +282,9 @@ func (t *task) slice() (worked bool, err error) {
 			return false, err
 		}
 	}
+	if worked, err = t.ring(); err != nil {
+		return worked, err
+	}
 	for range t.inputs {
 		i := t.turn
 		t.turn++
@@ -314,7 +317,40 @@ func (t *task) slice() (worked bool, err error) {
 	if s := t.chain.Source; s != nil && !t.noMore && t.pollable() {
 		return true, t.poll(s)
 	}
-	return false, nil
+	return worked, nil
+}
+
+// ring wakes the operators whose time has come.
+func (t *task) ring() (rang bool, err error) {
+	if len(t.chain.Alarms) == 0 || t.ended {
+		return false, nil
+	}
+	now := time.Now().UnixNano()
+	for _, a := range t.chain.Alarms {
+		if at, ok := a.Next(); ok && at <= now {
+			rang = true
+			if err := a.Ring(now); err != nil {
+				return rang, err
+			}
+		}
+	}
+	return rang, nil
+}
+
+// alarm is how long it is until the first operator wants to be woken; negative: none does.
+func (t *task) alarm() time.Duration {
+	until := time.Duration(-1)
+	if t.ended {
+		return until
+	}
+	for _, a := range t.chain.Alarms {
+		if at, ok := a.Next(); ok {
+			if d := max(time.Until(time.Unix(0, at)), 0); until < 0 || d < until {
+				until = d
+			}
+		}
+	}
+	return until
 }
 
 func (t *task) pollable() bool {
@@ -381,6 +417,11 @@ func (t *task) rest() error {
 	until := time.Duration(-1)
 	if t.chain.Source != nil && !t.noMore && t.status.kind == pollUntil && t.room() {
 		until = max(time.Until(t.status.until), 0)
+	}
+	if len(t.chain.Alarms) > 0 && t.room() {
+		if d := t.alarm(); d >= 0 && (until < 0 || d < until) {
+			until = d
+		}
 	}
 	if t.deadlineID != 0 {
 		if d := max(time.Until(t.deadline), 0); until < 0 || d < until {
