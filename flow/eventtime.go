@@ -70,6 +70,7 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 			op.clock = func() int64 { return time.Now().UnixNano() }
 			b.ticks = append(b.ticks, op)
 		}
+		b.marks = append(b.marks, op)
 		b.add(n, op)
 		return op, nil
 	}
@@ -178,6 +179,9 @@ func (t *timing[T]) advance(to int64) error {
 	t.counters.SetWatermark(to)
 	return t.next.Watermark(to)
 }
+
+// mark is a watermark of a reader that knows more than the times of its records tell.
+func (t *timing[T]) mark(at int64) error { return t.advance(at) }
 
 // Watermark: this operator's replace those of its input, but for the last.
 func (t *timing[T]) Watermark(at int64) error {

@@ -109,6 +109,8 @@ type builder struct {
 	chain *stream.Chain
 	// ticks are what the chain's source calls between slices: see ticker.
 	ticks []ticker
+	// marks are what in the source's chain places watermarks.
+	marks []marked
 	// ends are the side outputs of the operator that is being made.
 	ends sideEnds
 }
@@ -117,6 +119,12 @@ type builder struct {
 type ticker interface {
 	// tick acts on the time, in ns since 1970, and says when to be called at the latest; 0: any time.
 	tick(now int64) (next int64, err error)
+}
+
+// marked is an operator in a source's chain that lets a reader say how far event time has come: see marker.
+type marked interface {
+	// mark hands a watermark on, unless it is behind the operator's own.
+	mark(at int64) error
 }
 
 // add appends an operator that takes part in checkpoints. Chains are built from their ends, so the list is turned round at last.

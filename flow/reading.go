@@ -68,6 +68,7 @@ type reading[T any] struct {
 	task   taskOf
 	next   stream.Input[T]
 	ticks  []ticker
+	marks  []marked
 	splits []*openSplit[T]
 	number int32 // of the next split: numbers are not used again, and survive a restore
 	asked  bool  // the enumerator has been asked and has not answered
@@ -85,7 +86,7 @@ type openSplit[T any] struct {
 }
 
 func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
-	op := &reading[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}, next: next.(stream.Input[T]), ticks: b.ticks}
+	op := &reading[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}, next: next.(stream.Input[T]), ticks: b.ticks, marks: b.marks}
 	op.batch.Values = make([]T, batchSize)
 	op.times = make([]int64, batchSize)
 	for i := range op.times {
@@ -214,10 +215,38 @@ func (r *reading[T]) read(split *openSplit[T]) (worked bool, err error) {
 			return false, err
 		}
 	}
+	if err := r.mark(split); err != nil {
+		return false, err
+	}
 	if next.Ended() {
 		return true, r.end(split)
 	}
 	return n > 0 || next == Again, nil
+}
+
+// marker is a Reader that says itself how far event time has come, as that of a test does: behind the records of a Read, nothing earlier comes.
+type marker interface {
+	Mark() (at time.Time, some bool)
+}
+
+func (r *reading[T]) mark(split *openSplit[T]) error {
+	m, ok := split.reader.(marker)
+	if !ok {
+		return nil
+	}
+	at, some := m.Mark()
+	if !some {
+		return nil
+	}
+	if len(r.marks) == 0 {
+		return errors.New("its reader gives watermarks, and no EventTime is in its chain to take them: put it right behind the source")
+	}
+	for _, o := range r.marks {
+		if err := o.mark(at.UnixNano()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *reading[T]) end(split *openSplit[T]) error {
