@@ -131,6 +131,13 @@ func TestMistakes(t *testing.T) {
 				return flow.Handler[int, int, int]{Record: func(*flow.Ctx[int], int, *flow.Out[int]) error { return nil }}
 			}))
 		}, []string{`state "list": .*C`, `state "map": its map key: .*F`, `state "reducing": it has nothing to reduce by`, `state "aggregating": its Aggregator has no Add`}},
+		"timer of processing time": {func(j *flow.Job) {
+			sink(flow.Process(flow.KeyBy(source(j), same), "process", func(op *flow.Op[int]) flow.Handler[int, int, int] { // mistake
+				flow.NewProcTimer[int, int](op, "end", nil)
+				flow.NewTimer[int, int](op, "end", func(*flow.Ctx[int], time.Time, *flow.Out[int]) error { return nil })
+				return flow.Handler[int, int, int]{Record: func(*flow.Ctx[int], int, *flow.Out[int]) error { return nil }}
+			}))
+		}, []string{`timer "end": it has nothing to fire`, `state name "end" is declared twice`}},
 		"join": {func(j *flow.Job) {
 			k := flow.KeyBy(source(j), same)
 			sink(flow.Join(k, k, flow.Tumbling(time.Second), "join", func(int, int, *flow.Out[int]) error { return nil })) // mistake
