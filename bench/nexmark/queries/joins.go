@@ -44,27 +44,24 @@ func Q3(j *flow.Job, in Input) flow.Stream[LocalItem] {
 	return flow.Process(flow.KeyBy(all, func(p party) int64 { return p.Person }), "join", func(op *flow.Op[int64]) flow.Handler[int64, party, LocalItem] {
 		people := flow.NewValue[bool](op, "person") // that has come: is wanted
 		residents := flow.NewValue[Resident](op, "resident")
-		early := flow.NewValue[[]int64](op, "early auctions")
+		early := flow.NewList[int64](op, "early auctions")
 		return flow.Handler[int64, party, LocalItem]{Record: func(_ *flow.Ctx[int64], p party, out *flow.Out[LocalItem]) error {
 			if p.Auction == 0 {
 				people.Set(p.Wanted)
 				if p.Wanted {
 					residents.Set(p.Resident)
 				}
-				if auctions, some := early.Get(); some {
-					for _, id := range auctions {
-						if p.Wanted {
-							out.Emit(LocalItem{p.Resident, id})
-						}
+				if p.Wanted {
+					for id := range early.All() {
+						out.Emit(LocalItem{p.Resident, id})
 					}
-					early.Clear()
 				}
+				early.Clear()
 				return nil
 			}
 			switch wanted, known := people.Get(); {
 			case !known:
-				auctions, _ := early.Get()
-				early.Set(append(auctions, p.Auction))
+				early.Append(p.Auction)
 			case wanted:
 				r, _ := residents.Get()
 				out.Emit(LocalItem{r, p.Auction})
@@ -135,28 +132,25 @@ func Q9(j *flow.Job, in Input) flow.Stream[WonAuction] {
 	return flow.Process(flow.KeyBy(items(j, in), func(i item) int64 { return i.ID }), "winner", func(op *flow.Op[int64]) flow.Handler[int64, item, WonAuction] {
 		highest := flow.NewValue[running](op, "highest") // what every bid is compared with
 		auctions := flow.NewValue[Auction](op, "auction")
-		early := flow.NewValue[[]Bid](op, "early bids")
+		early := flow.NewList[Bid](op, "early bids")
 		var hand item
 		return flow.Handler[int64, item, WonAuction]{Record: func(_ *flow.Ctx[int64], i item, out *flow.Out[WonAuction]) error {
 			hand = i
 			if !hand.isBid() {
 				a, r := hand.auction(), running{From: hand.DateTime, Until: hand.Expires}
-				if bids, some := early.Get(); some {
-					for _, b := range bids {
-						if r.takes(b.Price, b.DateTime) {
-							out.Emit(WonAuction{BidOn{b, a}})
-						}
+				for b := range early.All() {
+					if r.takes(b.Price, b.DateTime) {
+						out.Emit(WonAuction{BidOn{b, a}})
 					}
-					early.Clear()
 				}
+				early.Clear()
 				highest.Set(r)
 				auctions.Set(a)
 				return nil
 			}
 			r, known := highest.Get()
 			if !known {
-				bids, _ := early.Get()
-				early.Set(append(bids, hand.bid()))
+				early.Append(hand.bid())
 				return nil
 			}
 			if r.takes(hand.Amount, hand.DateTime) {
@@ -183,7 +177,7 @@ func Q20(j *flow.Job, in Input) flow.Stream[ExpandedBid] {
 	return flow.Process(flow.KeyBy(items(j, in), func(i item) int64 { return i.ID }), "join", func(op *flow.Op[int64]) flow.Handler[int64, item, ExpandedBid] {
 		known := flow.NewValue[bool](op, "known") // an auction that has come: is wanted
 		auctions := flow.NewValue[Auction](op, "auction")
-		early := flow.NewValue[[]Bid](op, "early bids")
+		early := flow.NewList[Bid](op, "early bids")
 		var hand item
 		return flow.Handler[int64, item, ExpandedBid]{Record: func(_ *flow.Ctx[int64], i item, out *flow.Out[ExpandedBid]) error {
 			hand = i
@@ -194,17 +188,13 @@ func Q20(j *flow.Job, in Input) flow.Stream[ExpandedBid] {
 				known.Set(wanted)
 				if wanted {
 					auctions.Set(hand.auction())
-				}
-				bids, _ := early.Get()
-				for _, b := range bids {
-					if wanted {
+					for b := range early.All() {
 						out.Emit(ExpandedBid{BidOn{b, hand.auction()}})
 					}
 				}
 				early.Clear()
 			case !some:
-				bids, _ := early.Get()
-				early.Set(append(bids, hand.bid()))
+				early.Append(hand.bid())
 			case wanted:
 				a, _ := auctions.Get()
 				out.Emit(ExpandedBid{BidOn{hand.bid(), a}})

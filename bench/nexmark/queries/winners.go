@@ -52,19 +52,18 @@ type waiting struct{ Price, At int64 }
 // highestBids keeps the highest bid of each auction. A bid whose auction has come is never kept unless it is the highest.
 type highestBids struct {
 	auctions *flow.Value[running]
-	early    *flow.Value[[]waiting]
+	early    *flow.List[waiting]
 }
 
 func newHighestBids(op *flow.Op[int64]) highestBids {
-	return highestBids{flow.NewValue[running](op, "auction"), flow.NewValue[[]waiting](op, "early bids")}
+	return highestBids{flow.NewValue[running](op, "auction"), flow.NewList[waiting](op, "early bids")}
 }
 
 // bid gives the auction if the bid is its highest, and the price of the one before.
 func (h highestBids) bid(l *lot) (now running, before int64, changed bool) {
 	now, known := h.auctions.Get()
 	if !known {
-		early, _ := h.early.Get()
-		h.early.Set(append(early, waiting{l.Amount, l.From}))
+		h.early.Append(waiting{l.Amount, l.From})
 		return now, 0, false
 	}
 	before = now.Price
@@ -77,12 +76,10 @@ func (h highestBids) bid(l *lot) (now running, before int64, changed bool) {
 // open gives the auction, which may have had its first bids before.
 func (h highestBids) open(l *lot) running {
 	r := running{Under: l.Amount, From: l.From, Until: l.Until}
-	if early, some := h.early.Get(); some {
-		for _, b := range early {
-			r.takes(b.Price, b.At)
-		}
-		h.early.Clear()
+	for b := range h.early.All() {
+		r.takes(b.Price, b.At)
 	}
+	h.early.Clear()
 	h.auctions.Set(r)
 	return r
 }
