@@ -1,0 +1,295 @@
+package flowtest
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thalweg-io/thalweg/flow"
+)
+
+// Random small jobs give what a naive interpreter gives, whatever their parallelism, chaining, batches and disorder, and whether or not they are
+// restored in their midst. A case is wholly of its seed:
+//
+//	go test ./flow/flowtest -run Metamorphic -seed 4711 -cases 1
+var (
+	firstSeed = flag.Uint64("seed", 1, "seed of the first random job")
+	cases     = flag.Int("cases", 1000, "number of random jobs")
+)
+
+// everyRestore is of how many cases one is restored.
+const everyRestore = 10
+
+func TestMetamorphic(t *testing.T) {
+	began, restored := time.Now(), 0
+	for i := range *cases {
+		seed := *firstSeed + uint64(i)
+		c := newCase(seed)
+		if c.restores {
+			restored++
+		}
+		if err := c.check(t); err != nil {
+			c.shrink(t)
+			t.Fatalf("-seed %d: %v\n%v", seed, c.check(t), c)
+		}
+	}
+	t.Logf("%d jobs, %d of them restored, in %v", *cases, restored, time.Since(began).Round(time.Millisecond))
+}
+
+// item is the only type of records; At is its event time, in ns.
+type item struct{ Key, V, At int64 }
+
+func (i item) time() time.Time { return time.Unix(0, i.At) }
+
+// randomJob is a case: a job, and what is pushed into it.
+type randomJob struct {
+	seed     uint64
+	sources  []randomSource
+	ops      []op
+	pushes   []push
+	restores bool
+	snapshot int // number of pushes before the snapshot
+	restore  int // and before the restore
+}
+
+type randomSource struct {
+	splits, parallelism int
+	bound               int64 // ns of disorder
+}
+
+// push is one batch, and what else the test does there.
+type push struct {
+	source, split int
+	items         []item
+	mark          bool // say how far event time has come
+	settle        bool
+}
+
+const ms = int64(time.Millisecond)
+
+// op is a step of the job. Its parallelism and chaining may be others behind the restore.
+type op struct {
+	kind        string
+	a, b        int64
+	parallelism [2]int // 0: not set
+	chaining    [2]int
+	rebalance   bool
+}
+
+var stateless = []string{"map", "rekey", "filter", "flatmap"}
+var windows = []string{"tumbling", "sliding", "session"}
+var last = []string{"rolling", "process", "total", "global"}
+
+func newCase(seed uint64) *randomJob {
+	r := rand.New(rand.NewPCG(seed, 8))
+	c := &randomJob{seed: seed, restores: seed%everyRestore == 0}
+	for range 1 + r.IntN(2) {
+		c.sources = append(c.sources, randomSource{1 + r.IntN(3), 1 + r.IntN(3), r.Int64N(200) * ms})
+	}
+	some := func(kinds []string, upto int) {
+		for range r.IntN(upto + 1) {
+			o := op{kind: kinds[r.IntN(len(kinds))], a: 1 + r.Int64N(5), b: 1 + r.Int64N(5), rebalance: r.IntN(4) == 0}
+			for i := range 2 {
+				o.parallelism[i] = max(0, r.IntN(7)-2)
+				o.chaining[i] = r.IntN(6)
+			}
+			c.ops = append(c.ops, o)
+		}
+	}
+	some(stateless, 2)
+	some(windows, 1)
+	some(stateless, 2)
+	some(windows, 1)
+	some(stateless, 1)
+	some(last, 1)
+	c.feed(r)
+	c.snapshot = r.IntN(len(c.pushes) + 1)
+	c.restore = c.snapshot + r.IntN(len(c.pushes)+1-c.snapshot)
+	return c
+}
+
+// feed makes what is pushed: per split, times rise but for the bound.
+func (c *randomJob) feed(r *rand.Rand) {
+	clocks := map[[2]int]int64{}
+	keys := 1 + r.Int64N(12)
+	most := 1 + r.IntN(60)
+	for range 1 + r.IntN(20) {
+		p := push{source: r.IntN(len(c.sources)), mark: r.IntN(3) == 0, settle: r.IntN(12) == 0}
+		s := c.sources[p.source]
+		p.split = r.IntN(s.splits)
+		clock := clocks[[2]int{p.source, p.split}]
+		for range 1 + r.IntN(most) {
+			clock += r.Int64N(30) * ms
+			p.items = append(p.items, item{r.Int64N(keys), r.Int64N(1000), clock - r.Int64N(s.bound+1)})
+		}
+		clocks[[2]int{p.source, p.split}] = clock
+		c.pushes = append(c.pushes, p)
+	}
+}
+
+func (c *randomJob) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sources %+v\n", c.sources)
+	for _, o := range c.ops {
+		fmt.Fprintf(&b, "%+v\n", o)
+	}
+	for _, p := range c.pushes {
+		fmt.Fprintf(&b, "push %+v\n", p)
+	}
+	if c.restores {
+		fmt.Fprintf(&b, "snapshot before push %d, restore before push %d\n", c.snapshot, c.restore)
+	}
+	return b.String()
+}
+
+// check runs the case and compares.
+func (c *randomJob) check(t *testing.T) error {
+	t.Helper()
+	got, err := c.run(t)
+	if err != nil {
+		return err
+	}
+	want := c.interpret()
+	slices.SortFunc(got, compareItems)
+	slices.SortFunc(want, compareItems)
+	if slices.Equal(got, want) {
+		return nil
+	}
+	return fmt.Errorf("%d records, want %d\nnot wanted: %v\nmissing: %v", len(got), len(want), without(got, want), without(want, got))
+}
+
+func compareItems(a, b item) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.At, b.At), cmp.Compare(a.V, b.V))
+}
+
+// without is a less b, record by record.
+func without(a, b []item) (rest []item) {
+	left := map[item]int{}
+	for _, v := range b {
+		left[v]++
+	}
+	for _, v := range a {
+		if left[v]--; left[v] < 0 {
+			rest = append(rest, v)
+		}
+	}
+	return rest
+}
+
+// tries is how often a smaller case is run before it is taken for right: what goes wrong may be a matter of timing.
+const tries = 5
+
+// shrink leaves pushes, and then operators, out for as long as it still fails.
+func (c *randomJob) shrink(t *testing.T) {
+	fails := func(smaller *randomJob) bool {
+		for range tries {
+			if smaller.check(t) != nil {
+				return true
+			}
+		}
+		return false
+	}
+	for size := len(c.pushes) / 2; size > 0; {
+		removed := false
+		for from := 0; from+size <= len(c.pushes); {
+			smaller := *c
+			smaller.pushes = slices.Delete(slices.Clone(c.pushes), from, from+size)
+			smaller.snapshot, smaller.restore = min(c.snapshot, len(smaller.pushes)), min(c.restore, len(smaller.pushes))
+			if fails(&smaller) {
+				*c, removed = smaller, true
+			} else {
+				from += size
+			}
+		}
+		if !removed || size > len(c.pushes) {
+			size /= 2
+		}
+	}
+	for i := len(c.ops) - 1; i >= 0; i-- {
+		smaller := *c
+		smaller.ops = slices.Delete(slices.Clone(c.ops), i, i+1)
+		if fails(&smaller) {
+			*c = smaller
+		}
+	}
+	for i := len(c.pushes) - 1; i >= 0; i-- {
+		for k := len(c.pushes[i].items) - 1; k >= 0; k-- {
+			smaller := *c
+			smaller.pushes = slices.Clone(c.pushes)
+			smaller.pushes[i].items = slices.Delete(slices.Clone(c.pushes[i].items), k, k+1)
+			if fails(&smaller) {
+				*c = smaller
+			}
+		}
+	}
+}
+
+// run runs the job with the real engine.
+func (c *randomJob) run(t *testing.T) ([]item, error) {
+	h := New(caseTB{t})
+	defer h.close()
+	var sources []*Source[item]
+	for _, s := range c.sources {
+		sources = append(sources, NewSplits[item](h, s.splits))
+	}
+	sink := NewSink[item](h)
+	phase := 0
+	build := func(j *flow.Job) error { c.build(j, sources, sink, phase); return nil }
+	if err := h.start(1, build); err != nil {
+		return nil, err
+	}
+	var saved *Snapshot
+	for i := 0; ; i++ {
+		var err error
+		if c.restores && i == c.snapshot {
+			if saved, err = h.snapshot(); err != nil {
+				return nil, err
+			}
+		}
+		if c.restores && i == c.restore {
+			phase = 1
+			if err := h.restore(saved, 1); err != nil {
+				return nil, err
+			}
+		}
+		if i == len(c.pushes) {
+			break
+		}
+		p := c.pushes[i]
+		sources[p.source].PushTo(p.split, p.items...)
+		if p.mark {
+			sources[p.source].Watermark(time.Unix(0, c.lowest(i+1, p.source)-1))
+		}
+		if p.settle {
+			if err := h.settle(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	err := h.finish()
+	return sink.All(), err
+}
+
+// lowest is the lowest time that is still to be pushed into a source.
+func (c *randomJob) lowest(from, source int) int64 {
+	low := int64(1 << 50)
+	for _, p := range c.pushes[from:] {
+		for _, v := range p.items {
+			if p.source == source {
+				low = min(low, v.At)
+			}
+		}
+	}
+	return low
+}
+
+// caseTB has nothing of a case outlive it; run closes the harness.
+type caseTB struct{ *testing.T }
+
+func (caseTB) Cleanup(func())  {}
+func (caseTB) TempDir() string { return "" }
