@@ -70,11 +70,7 @@ func (s *Source[T]) PushTo(number int, values ...T) {
 	s.append("Push", number, step[T]{values: values})
 }
 
-<<<<<<< Updated upstream
-// Watermark says that nothing before a time will be pushed: behind all that was pushed, the watermark of the EventTime that follows the source
-=======
 // Watermark says that nothing up to a time, and at it, will be pushed: behind all that was pushed, the watermark of the EventTime that follows the source
->>>>>>> Stashed changes
 // goes there, unless the records' own times have brought it further. The job places no other, until 256 records of a split make it do so, or its end.
 func (s *Source[T]) Watermark(at time.Time) {
 	s.h.t.Helper()
