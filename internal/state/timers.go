@@ -2,10 +2,8 @@ package state
 
 import (
 	"fmt"
-	"math"
 	"unsafe"
 
-	"github.com/thalweg-io/thalweg/internal/codec"
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 )
 
@@ -49,13 +47,7 @@ func NewTimers[K comparable](k *Keyed[K], name string) (*Timers[K], error) {
 }
 
 // hashOf is the hash of a timer in the table: in the range of the key's group.
-func (t *Timers[K]) hashOf(at int64, hash uint64) uint64 {
-	groups := uint64(t.k.c.MaxParallelism)
-	group := (hash >> 32) * groups >> 32
-	low, next := (group<<32+groups-1)/groups, ((group+1)<<32+groups-1)/groups
-	h := codec.Mix(hash ^ codec.Mix(uint64(at)))
-	return (low+(h>>32)*(next-low)>>32)<<32 | h&math.MaxUint32
-}
+func (t *Timers[K]) hashOf(at int64, hash uint64) uint64 { return spread(t.k, at, hash) }
 
 // Set sets a timer for the key in hand.
 func (t *Timers[K]) Set(at int64) {
