@@ -105,11 +105,7 @@ type splitTime struct {
 }
 
 func (t *timing[T]) Push(b *stream.Batch[T]) error {
-	s := t.splits[b.Split]
-	if s == nil {
-		s = &splitTime{highest: stream.NoTime, watermark: stream.NoTime}
-		t.splits[b.Split] = s
-	}
+	s := t.split(b.Split)
 	if t.clock != nil {
 		s.active = t.clock()
 		s.idle, t.idling = false, false
@@ -180,6 +176,19 @@ func (t *timing[T]) advance(to int64) error {
 	return t.next.Watermark(to)
 }
 
+// split is what is known of a split.
+func (t *timing[T]) split(number int32) *splitTime {
+	s := t.splits[number]
+	if s == nil {
+		s = &splitTime{highest: stream.NoTime, watermark: stream.NoTime}
+		t.splits[number] = s
+	}
+	return s
+}
+
+// begin has the watermark wait for a split that has given nothing yet: else its first records might come late.
+func (t *timing[T]) begin(split int32) { t.split(split) }
+
 // mark is a watermark of a reader that knows more than the times of its records tell.
 func (t *timing[T]) mark(at int64) error { return t.advance(at) }
 
@@ -198,7 +207,10 @@ func (t *timing[T]) Idle() error { return t.next.Idle() }
 func (t *timing[T]) SplitEnd(split int32) error {
 	if s := t.splits[split]; s != nil {
 		delete(t.splits, split)
-		low := less(s.highest, t.bound+1)
+		low := int64(stream.NoTime)
+		if s.highest != stream.NoTime {
+			low = less(s.highest, t.bound+1)
+		}
 		if len(t.splits) > 0 {
 			low = t.lowest()
 		}

@@ -121,8 +121,10 @@ type ticker interface {
 	tick(now int64) (next int64, err error)
 }
 
-// marked is an operator in a source's chain that lets a reader say how far event time has come: see marker.
+// marked is an operator in a source's chain that hears of its splits, and lets a reader say how far event time has come: see marker.
 type marked interface {
+	// begin says that a split is open: until it has given records, nothing is known of their times.
+	begin(split int32)
 	// mark hands a watermark on, unless it is behind the operator's own.
 	mark(at int64) error
 }

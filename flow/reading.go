@@ -120,6 +120,9 @@ func (r *reading[T]) begin(number int32, split []byte) error {
 		return fmt.Errorf("source %s: %w", r.name, err)
 	}
 	r.splits = append(r.splits, &openSplit[T]{number: number, reader: reader})
+	for _, o := range r.marks {
+		o.begin(number)
+	}
 	return nil
 }
 

@@ -34,8 +34,8 @@ func TestMetamorphic(t *testing.T) {
 			restored++
 		}
 		if err := c.check(t); err != nil {
-			c.shrink(t)
-			t.Fatalf("-seed %d: %v\n%v", seed, c.check(t), c)
+			err = c.shrink(t, err)
+			t.Fatalf("-seed %d: %v\n%v", seed, err, c)
 		}
 	}
 	t.Logf("%d jobs, %d of them restored, in %v", *cases, restored, time.Since(began).Round(time.Millisecond))
@@ -118,6 +118,9 @@ func (c *randomJob) feed(r *rand.Rand) {
 	clocks := map[[2]int]int64{}
 	keys := 1 + r.Int64N(12)
 	most := 1 + r.IntN(60)
+	if r.IntN(25) == 0 {
+		most = 400 // so that EventTime places watermarks itself
+	}
 	for range 1 + r.IntN(20) {
 		p := push{source: r.IntN(len(c.sources)), mark: r.IntN(3) == 0, settle: r.IntN(12) == 0}
 		s := c.sources[p.source]
@@ -184,49 +187,47 @@ func without(a, b []item) (rest []item) {
 // tries is how often a smaller case is run before it is taken for right: what goes wrong may be a matter of timing.
 const tries = 5
 
-// shrink leaves pushes, and then operators, out for as long as it still fails.
-func (c *randomJob) shrink(t *testing.T) {
-	fails := func(smaller *randomJob) bool {
+// shrink leaves pushes, operators and records out for as long as it still fails, and gives the last failure.
+func (c *randomJob) shrink(t *testing.T, failure error) error {
+	fails := func(change func(*randomJob)) bool {
+		smaller := *c
+		change(&smaller)
+		smaller.snapshot, smaller.restore = min(c.snapshot, len(smaller.pushes)), min(c.restore, len(smaller.pushes))
 		for range tries {
-			if smaller.check(t) != nil {
+			if err := smaller.check(t); err != nil {
+				*c, failure = smaller, err
 				return true
 			}
 		}
 		return false
 	}
-	for size := len(c.pushes) / 2; size > 0; {
-		removed := false
+	lessPushes := func(size int) {
 		for from := 0; from+size <= len(c.pushes); {
-			smaller := *c
-			smaller.pushes = slices.Delete(slices.Clone(c.pushes), from, from+size)
-			smaller.snapshot, smaller.restore = min(c.snapshot, len(smaller.pushes)), min(c.restore, len(smaller.pushes))
-			if fails(&smaller) {
-				*c, removed = smaller, true
-			} else {
+			if !fails(func(s *randomJob) { s.pushes = slices.Delete(slices.Clone(s.pushes), from, from+size) }) {
 				from += size
 			}
 		}
-		if !removed || size > len(c.pushes) {
-			size /= 2
-		}
+	}
+	for size := len(c.pushes) / 2; size > 0; size /= 2 {
+		lessPushes(size)
 	}
 	for i := len(c.ops) - 1; i >= 0; i-- {
-		smaller := *c
-		smaller.ops = slices.Delete(slices.Clone(c.ops), i, i+1)
-		if fails(&smaller) {
-			*c = smaller
-		}
+		fails(func(s *randomJob) { s.ops = slices.Delete(slices.Clone(s.ops), i, i+1) })
 	}
-	for i := len(c.pushes) - 1; i >= 0; i-- {
-		for k := len(c.pushes[i].items) - 1; k >= 0; k-- {
-			smaller := *c
-			smaller.pushes = slices.Clone(c.pushes)
-			smaller.pushes[i].items = slices.Delete(slices.Clone(c.pushes[i].items), k, k+1)
-			if fails(&smaller) {
-				*c = smaller
+	for i := range c.pushes {
+		for size := len(c.pushes[i].items); size > 0; size /= 2 {
+			for from := 0; from+size <= len(c.pushes[i].items); {
+				if !fails(func(s *randomJob) {
+					s.pushes = slices.Clone(s.pushes)
+					s.pushes[i].items = slices.Delete(slices.Clone(s.pushes[i].items), from, from+size)
+				}) {
+					from += size
+				}
 			}
 		}
 	}
+	lessPushes(1) // those without records may be left
+	return failure
 }
 
 // run runs the job with the real engine.
