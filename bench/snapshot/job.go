@@ -37,7 +37,7 @@ type orders struct {
 type source struct {
 	orders atomic.Pointer[orders]
 	begun  time.Time
-	given  atomic.Int64 // of these orders
+	given  atomic.Int64 // of these orders, and through
 	reader atomic.Pointer[reader]
 	ready  chan struct{}
 }
@@ -78,6 +78,7 @@ func (r *reader) Read(dst []uint64) (int, flow.Next, error) {
 	if o != r.now {
 		r.now, r.since, r.given = o, now, 0
 	}
+	r.source.given.Store(r.given) // all of it is through: the chain is one goroutine
 	n := int64(len(dst))
 	if o.limit > 0 {
 		if n = min(n, o.limit-r.given); n == 0 {
@@ -108,7 +109,6 @@ func (r *reader) Read(dst []uint64) (int, flow.Next, error) {
 		r.x = x
 	}
 	r.given += n
-	r.source.given.Store(r.given)
 	return int(n), flow.Again, nil
 }
 

@@ -17,7 +17,7 @@ func TestCheckpointsOfAChangingState(t *testing.T) {
 	}
 	defer e.close()
 	if r, err := e.grow(); err != nil || r.records != keys {
-		t.Fatalf("%v, %v", r, err)
+		t.Fatalf("%d records of %d, %v", r.records, keys, err)
 	}
 	full, err := e.window(0)
 	if err != nil {
