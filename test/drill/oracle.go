@@ -65,11 +65,13 @@ type oracle struct {
 	example                              string
 }
 
-// rightKeys is the job's.
-const rightKeys = 1 << 32
+const (
+	keys      = 25_000  // of each source; enough that checkpoints write deltas
+	rightKeys = 1 << 32 // where the keys of the second source begin: the job's
+)
 
 func newOracle() *oracle {
-	return &oracle{left: datagen.Oracle{Seed: 1, Keys: 500, Partitions: 2}, right: datagen.Oracle{Seed: 2, Keys: 500, Partitions: 2},
+	return &oracle{left: datagen.Oracle{Seed: 1, Keys: keys, Partitions: 2}, right: datagen.Oracle{Seed: 2, Keys: keys, Partitions: 2},
 		seen: map[uint64][]int64{}, last: map[uint64]int64{}}
 }
 

@@ -104,7 +104,7 @@ func newDrill(ctx context.Context, o options, s *servers, session time.Duration)
 		return nil, err
 	}
 	d.job, err = d.cluster.Run(ctx, []string{"-p", "2"}, filepath.Join(o.bin, "job"),
-		"--rate", fmt.Sprint(o.rate/2), "--output", d.output, "--probes", d.probes)
+		"--rate", fmt.Sprint(o.rate/2), "--keys", fmt.Sprint(keys), "--output", d.output, "--probes", d.probes)
 	if err != nil {
 		d.cluster.Tail(os.Stderr, 20)
 		return nil, err

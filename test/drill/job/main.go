@@ -18,7 +18,7 @@ const rightKeys = 1 << 32
 
 func main() {
 	rate := flag.Float64("rate", 5000, "records per second of each source")
-	keys := flag.Uint64("keys", 25_000, "keys of each source")
+	keys := flag.Uint64("keys", 1000, "keys of each source")
 	records := flag.Int64("records", 0, "records of each partition; 0: no end")
 	output := flag.String("output", "", "directory of the committed output")
 	probes := flag.String("probes", "", "local directory of the probes' logs")
