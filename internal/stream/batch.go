@@ -28,7 +28,7 @@ var ErrCancelled = errors.New("cancelled")
 type Batch[T any] struct {
 	Values []T
 	Times  []int64  // event time in nanoseconds since 1970, or NoTime; one for each value
-	Hashes []uint64 // of the keys, one for each value; nil until keyed
+	Hashes []uint64 // of the keys, one for each value; none until keyed
 	Split  int32    // the source's split that all its records come from; -1: none
 }
 

@@ -36,6 +36,11 @@ const groups = 128
 
 func newBench[T any](t testing.TB, c codec.Codec[T], outputs int, local bool, p Partitioner[T]) *bench[T] {
 	t.Helper()
+	return newMixedBench(t, c, outputs, func(int) bool { return local }, p)
+}
+
+func newMixedBench[T any](t testing.TB, c codec.Codec[T], outputs int, local func(output int) bool, p Partitioner[T]) *bench[T] {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	g := &Graph{Job: &thalwegv1.JobGraph{Vertices: []*thalwegv1.Vertex{{Id: "to", MaxParallelism: groups}}, Edges: []*thalwegv1.Edge{{From: "from", To: "to"}}}}
@@ -44,7 +49,7 @@ func newBench[T any](t testing.TB, c codec.Codec[T], outputs int, local bool, p 
 	var outs []*outChannel
 	for i := range outputs {
 		o := &outChannel{task: tk, index: i}
-		if local {
+		if local(i) {
 			o.local = newInChannel(&task{wake: make(chan struct{}, 1)}, 0)
 		} else {
 			o.remote = &sendChannel{number: uint32(i), out: o, conn: b.conn}
@@ -312,27 +317,34 @@ func TestScatter(t *testing.T) {
 		"broadcast":    {Kind: thalwegv1.Partitioning_PARTITIONING_BROADCAST},
 	} {
 		for _, outputs := range []int{1, 2, 5} {
-			for _, local := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s to %d, local %v", name, outputs, local), func(t *testing.T) { testScatter(t, p, outputs, local) })
+			for where, local := range map[string]func(int) bool{
+				"remote": func(int) bool { return false },
+				"local":  func(int) bool { return true },
+				"mixed":  func(output int) bool { return output%2 == 1 },
+			} {
+				t.Run(fmt.Sprintf("%s to %d %s", name, outputs, where), func(t *testing.T) { testScatter(t, p, outputs, local) })
 			}
 		}
 	}
 }
 
-func testScatter(t *testing.T, p Partitioner[letter], outputs int, local bool) {
+func testScatter(t *testing.T, p Partitioner[letter], outputs int, local func(output int) bool) {
 	r := rand.New(rand.NewPCG(uint64(outputs), 4))
-	b := newBench(t, codecFor[letter](t), outputs, local, p)
+	b := newMixedBench(t, codecFor[letter](t), outputs, local, p)
 	hashed := p.Kind == thalwegv1.Partitioning_PARTITIONING_HASH && b.router.NeedsHashes()
 	want, got := make([]Batch[letter], outputs), make([]Batch[letter], outputs)
 	collect := func() {
 		for i, o := range b.router.outs {
-			for local {
+			for o.local != nil {
 				e, ok, _ := o.local.take()
 				if !ok {
 					break
 				}
 				o.credit(1, int64(e.weight))
-				add(&got[i], e.batch.(*Batch[letter]))
+				batch := e.batch.(*Batch[letter])
+				add(&got[i], batch)
+				batch.Reset()
+				e.home.Put(batch)
 			}
 		}
 		frames, _ := b.take()
@@ -362,7 +374,7 @@ func testScatter(t *testing.T, p Partitioner[letter], outputs int, local bool) {
 			for i := range want {
 				if i == to || p.Kind == thalwegv1.Partitioning_PARTITIONING_BROADCAST {
 					want[i].Values, want[i].Times = append(want[i].Values, v), append(want[i].Times, number*3-3)
-					if hashed && (local || p.ShipHashes) {
+					if hashed && (local(i) || p.ShipHashes) {
 						want[i].Hashes = append(want[i].Hashes, h)
 					}
 				}
@@ -370,6 +382,11 @@ func testScatter(t *testing.T, p Partitioner[letter], outputs int, local bool) {
 		}
 		if err := b.router.Push(in); err != nil {
 			t.Fatal(err)
+		}
+		if r.IntN(3) == 0 { // so that any outlet may get any batch of the pool next
+			if err := b.router.flush(true); err != nil {
+				t.Fatal(err)
+			}
 		}
 		collect()
 	}

@@ -17,7 +17,7 @@ const worthAFrame = BatchSize / 2
 // slice makes b a part of another batch, which it borrows.
 func (b *Batch[T]) slice(of *Batch[T], from, upto int) {
 	b.Values, b.Times, b.Hashes, b.Split = of.Values[from:upto], of.Times[from:upto], nil, of.Split
-	if of.Hashes != nil {
+	if len(of.Hashes) > 0 { // what comes from the pool may have memory for hashes, and none
 		b.Hashes = of.Hashes[from:upto]
 	}
 }
@@ -38,7 +38,7 @@ func (r *router[T]) all(o *outlet[T], b *Batch[T]) error {
 		p := r.filling(o)
 		p.Values = append(p.Values, b.Values[from:from+k]...)
 		p.Times = append(p.Times, b.Times[from:from+k]...)
-		if o.hashes && b.Hashes != nil {
+		if o.hashes && len(b.Hashes) > 0 {
 			p.Hashes = append(p.Hashes, b.Hashes[from:from+k]...)
 		}
 		from += k
@@ -57,7 +57,7 @@ func (r *router[T]) some(o *outlet[T], b *Batch[T], which []int32) error {
 		p := r.filling(o)
 		p.Values = gather(p.Values, b.Values, which[:k])
 		p.Times = gather(p.Times, b.Times, which[:k])
-		if o.hashes && b.Hashes != nil {
+		if o.hashes && len(b.Hashes) > 0 {
 			p.Hashes = gather(p.Hashes, b.Hashes, which[:k])
 		}
 		which = which[k:]
