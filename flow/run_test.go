@@ -161,6 +161,36 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// What MapInto fills is zero before, whatever an earlier batch left there.
+func TestMapIntoBeginsWithZero(t *testing.T) {
+	type wide struct {
+		N, A, B, C, D int
+		Text          string
+	}
+	var want []wide
+	for i := range 5000 {
+		w := wide{N: i}
+		if i%3 == 0 {
+			w.D, w.Text = i, strconv.Itoa(i)
+		}
+		want = append(want, w)
+	}
+	got := output(t, func(j *flow.Job) flow.Stream[string] {
+		wides := flow.MapInto(flow.From(j, "numbers", of(numbers(0, 5000)), flow.Parallelism(1)), "fill", func(i *int, w *wide) {
+			if w.N = *i; *i%3 == 0 {
+				w.D, w.Text = *i, strconv.Itoa(*i)
+			}
+		})
+		return flow.Map(wides, "print", func(w wide) string { return fmt.Sprint(w) })
+	})
+	var texts []string
+	for _, w := range want {
+		texts = append(texts, fmt.Sprint(w))
+	}
+	slices.Sort(texts)
+	equal(t, got, texts)
+}
+
 func TestFlatMapThatExplodes(t *testing.T) {
 	got := output(t, func(j *flow.Job) flow.Stream[int] {
 		s := flow.From(j, "one", of([]int{1}))
