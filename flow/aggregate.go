@@ -64,6 +64,7 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 			return nil, err
 		}
 		if w.window.processing {
+			op.clock = b.t.Now
 			b.chain.Alarms = append(b.chain.Alarms, op)
 		}
 		b.add(n, op)

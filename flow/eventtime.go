@@ -67,7 +67,7 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 		op := &timing[T]{next: next.(stream.Input[T]), at: at, bound: int64(settings.bound), idle: int64(settings.idle),
 			splits: make(map[int32]*splitTime), sent: stream.NoTime, counters: b.t.Counters()}
 		if op.idle > 0 {
-			op.clock = func() int64 { return time.Now().UnixNano() }
+			op.clock = b.t.Now
 			b.ticks = append(b.ticks, op)
 		}
 		b.marks = append(b.marks, op)

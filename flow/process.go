@@ -97,6 +97,7 @@ type Ctx[K comparable] struct {
 	hash      uint64
 	time      int64
 	watermark int64
+	clock     func() int64
 }
 
 // Key is the key in hand.
@@ -108,8 +109,8 @@ func (c *Ctx[K]) Time() time.Time { return timeOf(c.time) }
 // Watermark is the operator's: nothing earlier is expected. Zero before the first.
 func (c *Ctx[K]) Watermark() time.Time { return timeOf(c.watermark) }
 
-// Now is the processing time.
-func (c *Ctx[K]) Now() time.Time { return time.Now() }
+// Now is the processing time: that of the machine, or, in a test, of the flowtest.Harness.
+func (c *Ctx[K]) Now() time.Time { return time.Unix(0, c.clock()).UTC() }
 
 func timeOf(ns int64) time.Time {
 	if ns == stream.NoTime {
@@ -254,7 +255,7 @@ func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op
 		return nil, err
 	}
 	p := &operating[K, U]{name: n.name, keyed: keyed, out: newOut[U](next), next: next.(stream.Input[U]), watermark: stream.NoTime}
-	p.ctx = &Ctx[K]{watermark: stream.NoTime}
+	p.ctx = &Ctx[K]{watermark: stream.NoTime, clock: b.t.Now}
 	p.op = &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid(), ends: b.ends, keyed: keyed, out: p.out, ctx: p.ctx}
 	p.opens, p.closes = f(p.op)
 	if len(p.op.problems) > 0 {

@@ -68,6 +68,7 @@ type reading[T any] struct {
 	task   taskOf
 	next   stream.Input[T]
 	ticks  []ticker
+	due    int64 // when they are to be called again, at the latest; 0: any time
 	marks  []marked
 	splits []*openSplit[T]
 	number int32 // of the next split: numbers are not used again, and survive a restore
@@ -94,6 +95,9 @@ func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
 	}
 	b.add(n, op)
 	b.chain.Source = op
+	if len(op.ticks) > 0 {
+		b.chain.Alarms = append(b.chain.Alarms, op)
+	}
 	return nil
 }
 
@@ -160,14 +164,13 @@ func (r *reading[T]) NoMoreSplits() error {
 
 // Poll does a slice of work: one batch of one split, so that splits of any number get their turn.
 func (r *reading[T]) Poll(*stream.PollContext) (stream.Status, error) {
-	now := time.Now()
-	earliest, err := r.tick(now)
-	if err != nil {
+	if err := r.tick(); err != nil {
 		return stream.Status{}, err
 	}
 	if len(r.splits) == 0 {
-		return r.ask(earliest)
+		return r.ask()
 	}
+	now, earliest := time.Now(), time.Time{}
 	for range r.splits {
 		r.turn = (r.turn + 1) % len(r.splits)
 		split := r.splits[r.turn]
@@ -190,7 +193,7 @@ func (r *reading[T]) Poll(*stream.PollContext) (stream.Status, error) {
 }
 
 // ask asks the enumerator for splits, once; the source ends when there are none.
-func (r *reading[T]) ask(earliest time.Time) (stream.Status, error) {
+func (r *reading[T]) ask() (stream.Status, error) {
 	if r.noMore {
 		if err := r.next.Watermark(stream.MaxWatermark); err != nil {
 			return stream.Status{}, err
@@ -201,7 +204,7 @@ func (r *reading[T]) ask(earliest time.Time) (stream.Status, error) {
 		r.asked = true
 		r.task.Request(nil)
 	}
-	return waiting(earliest), nil
+	return stream.WaitWake, nil
 }
 
 // read hands on a batch of a split; it did work unless the split has nothing now.
@@ -261,17 +264,30 @@ func (r *reading[T]) end(split *openSplit[T]) error {
 	return r.next.SplitEnd(split.number)
 }
 
-func (r *reading[T]) tick(now time.Time) (earliest time.Time, err error) {
+// tick has the operators of the chain that look at the clock do so.
+func (r *reading[T]) tick() error {
+	if len(r.ticks) == 0 {
+		return nil
+	}
+	return r.Ring(r.task.Now())
+}
+
+// Next implements stream.Alarm, for splits that fall silent.
+func (r *reading[T]) Next() (int64, bool) { return r.due, r.due != 0 }
+
+// Ring implements stream.Alarm.
+func (r *reading[T]) Ring(now int64) error {
+	r.due = 0
 	for _, t := range r.ticks {
-		next, err := t.tick(now.UnixNano())
+		next, err := t.tick(now)
 		if err != nil {
-			return time.Time{}, err
+			return err
 		}
-		if next != 0 {
-			earliest = sooner(earliest, time.Unix(0, next))
+		if next != 0 && (r.due == 0 || next < r.due) {
+			r.due = next
 		}
 	}
-	return earliest, nil
+	return nil
 }
 
 func sooner(a, b time.Time) time.Time {

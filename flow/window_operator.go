@@ -20,7 +20,7 @@ type windowing[K comparable, T, U any] struct {
 	cut       windows[K, T]
 	flush     func() error
 	global    bool
-	clock     func() int64 // of processing time; nil: event time
+	clock     func() int64 // of processing time, which whoever makes it sets; nil: event time
 	watermark int64
 	reached   *reached // what cut has been told: the watermark, or the clock
 	from, to  int      // own key groups, of max
@@ -38,9 +38,6 @@ func newWindowing[K comparable, T, A, R, U any](n *node, w Windowed[K, T], k *st
 	g.reached = reached{now: stream.NoTime}
 	o.reached = &g.reached
 	o.from, o.to, o.max = k.Groups()
-	if w.window.processing {
-		o.clock = func() int64 { return time.Now().UnixNano() }
-	}
 	var err error
 	if o.hash, err = codec.BatchHasher[K](); err != nil {
 		return nil, err

@@ -152,7 +152,7 @@ type Chain struct {
 	Committers  int             // operators that confirm: the subtask is not finished before each has confirmed
 }
 
-// Alarm is an operator that acts at times of the clock, though no record comes.
+// Alarm is an operator that acts at times of the Clock, though no record comes.
 type Alarm interface {
 	// Next is the earliest time that it wants to be woken at, in ns since 1970, if there is one. It is asked after each slice of work.
 	Next() (at int64, ok bool)
@@ -262,6 +262,9 @@ func (t *TaskContext) Counters() *Counters { return &t.task.counters }
 
 // Config is the effective configuration; empty if the key is not set.
 func (t *TaskContext) Config(key string) string { return t.task.gen.deploy.Configuration[key] }
+
+// Now is the processing time, in ns since 1970: what Alarms go by.
+func (t *TaskContext) Now() int64 { return t.task.host.c.Clock.Now() }
 
 // TempDir is a local directory for what need not outlive the process.
 func (t *TaskContext) TempDir() string { return t.task.host.c.TempDir }

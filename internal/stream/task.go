@@ -171,6 +171,7 @@ func (t *task) close() (err error) {
 	t.mu.mail, t.mu.over = nil, true
 	t.mu.Unlock()
 	t.cancel()
+	t.host.c.Clock.forget(t)
 	t.stopTaking()
 	t.snapshots.Wait()
 	if t.chain == nil {
@@ -325,7 +326,7 @@ func (t *task) ring() (rang bool, err error) {
 	if len(t.chain.Alarms) == 0 || t.ended {
 		return false, nil
 	}
-	now := time.Now().UnixNano()
+	now := t.host.c.Clock.Now()
 	for _, a := range t.chain.Alarms {
 		if at, ok := a.Next(); ok && at <= now {
 			rang = true
@@ -337,20 +338,26 @@ func (t *task) ring() (rang bool, err error) {
 	return rang, nil
 }
 
-// alarm is how long it is until the first operator wants to be woken; negative: none does.
-func (t *task) alarm() time.Duration {
-	until := time.Duration(-1)
+// nextAlarm is the earliest time that an operator wants to be woken at, if there is one.
+func (t *task) nextAlarm() (next int64, some bool) {
 	if t.ended {
-		return until
+		return 0, false
 	}
 	for _, a := range t.chain.Alarms {
-		if at, ok := a.Next(); ok {
-			if d := max(time.Until(time.Unix(0, at)), 0); until < 0 || d < until {
-				until = d
-			}
+		if at, ok := a.Next(); ok && (!some || at < next) {
+			next, some = at, true
 		}
 	}
-	return until
+	return next, some
+}
+
+// alarm is how long the task may rest until the first operator wants to be woken; negative: none does.
+func (t *task) alarm() time.Duration {
+	next, some := t.nextAlarm()
+	if !some {
+		return -1
+	}
+	return t.host.c.Clock.until(next)
 }
 
 func (t *task) pollable() bool {
@@ -676,6 +683,7 @@ func (t *task) carry(e align.Effects) error {
 		t.deadline = t.beganAlign.Add(t.aligner.Deadline())
 	}
 	if e.Snapshot != nil {
+		t.host.c.Clock.note(t) // before the acknowledgement
 		return t.snapshot(*e.Snapshot)
 	}
 	return nil
