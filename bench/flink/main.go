@@ -10,7 +10,8 @@
 //
 // Queries may be a list, q0,q5, or all. Those in SQL are q0 to q5, q7 to q9, q11 to q20 and q22; with -api datastream they are q1, q2, q5, q8,
 // and keyedcount, which is the count of -keys keys. With it there are also source, which is the generator with nothing behind it, as SQL reads
-// it, and source-events, as the DataStream queries do.
+// it, and source-events, as the DataStream queries do: of all events, or of the kinds that a query reads, source/q3. That of the keyed count is
+// source-keys.
 //
 // It owns its flags and what is measured when; everything about Flink is in harness.
 package main
@@ -29,6 +30,7 @@ import (
 	"syscall"
 
 	"github.com/thalweg-io/thalweg/bench/flink/harness"
+	"github.com/thalweg-io/thalweg/bench/meter"
 )
 
 // The processes of the cluster end with the thread that started them: the main thread, which ends with this program.
@@ -94,12 +96,12 @@ func (o options) runQuery(ctx context.Context, cluster *harness.Cluster) error {
 		return o.repeat(ctx, func() error { return o.throughAll(ctx, cluster) })
 	}
 	if o.warmup > 0 {
-		if _, err := window(ctx, cluster, o.job, 0, o.warmup); err != nil {
+		if _, err := cluster.Window(ctx, o.job, meter.Timing{Length: o.warmup}); err != nil {
 			return fmt.Errorf("warm-up: %w", err)
 		}
 	}
 	return o.repeat(ctx, func() error {
-		w, err := window(ctx, cluster, o.job, o.settle, o.seconds)
+		w, err := cluster.Window(ctx, o.job, meter.Timing{Settle: o.settle, Length: o.seconds})
 		if err == nil {
 			o.print(w)
 		}
@@ -125,8 +127,6 @@ func (o options) repeat(ctx context.Context, measure func() error) error {
 	return nil
 }
 
-func (o options) print(w span) {
-	core := w.to.Processor - w.from.Processor
-	events := w.to.Events - w.from.Events
-	fmt.Printf("%s %s %d %.2f %.0f\n", o.job.Query, o.settings.Backend, events, core.Seconds(), float64(events)/core.Seconds())
+func (o options) print(s meter.Span) {
+	fmt.Printf("%s %s %d %.2f %.0f\n", o.job.Query, o.settings.Backend, s.Events(), s.Core().Seconds(), s.PerCore())
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thalweg-io/thalweg/bench/flink/harness"
+	"github.com/thalweg-io/thalweg/bench/meter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,6 +28,9 @@ func TestParse(t *testing.T) {
 	if o.settings.TaskManagers != 2 || o.settings.Slots != 2 {
 		t.Errorf("an exchange with parallelism 2 has %d taskmanagers of %d slots, want 2 of 2", o.settings.TaskManagers, o.settings.Slots)
 	}
+	if _, err = parse(strings.Fields("-q source/q3,source-events/q5,source-keys -api datastream")); err != nil {
+		t.Errorf("sources of queries: %v", err)
+	}
 	if o, err = parse(strings.Fields("-q all -api datastream")); err != nil || !slices.Equal(o.queries, all["datastream"]) {
 		t.Errorf("all of the DataStream API are %v, %v", o.queries, err)
 	}
@@ -34,17 +38,19 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for args, want := range map[string]string{
-		"-check":           "-events",
-		"-results r":       "-events",
-		"-api table":       `"table"`,
-		"-backend memory":  `"memory"`,
-		"-parallelism 0":   "-parallelism 0",
-		"-rounds 0":        "-rounds 0",
-		"-seconds -1":      "-seconds",
-		"-events -1":       "-events -1",
-		"-rate 0":          "-rate 0",
-		"q5":               `"q5"`,
-		"-q keyedcount,q5": "keyedcount",
+		"-check":                       "-events",
+		"-results r":                   "-events",
+		"-api table":                   `"table"`,
+		"-backend memory":              `"memory"`,
+		"-parallelism 0":               "-parallelism 0",
+		"-rounds 0":                    "-rounds 0",
+		"-seconds -1":                  "-seconds",
+		"-events -1":                   "-events -1",
+		"-rate 0":                      "-rate 0",
+		"q5":                           `"q5"`,
+		"-q keyedcount,q5":             "keyedcount",
+		"-q source/q3":                 "source/q3",
+		"-q source/q6 -api datastream": "source/q6",
 	} {
 		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %s", args, err, want)
@@ -119,12 +125,12 @@ func TestFlinkIsMeasured(t *testing.T) {
 	}
 	o.job.Query = o.queries[0]
 	done := make(chan error)
-	var s span
+	var s meter.Span
 	go func() {
 		runtime.LockOSThread()
 		c, err := harness.Start(t.Context(), o.settings, t.TempDir())
 		if err == nil {
-			s, err = window(t.Context(), c, o.job, 0, time.Second)
+			s, err = c.Window(t.Context(), o.job, meter.Timing{Length: time.Second})
 			err = errors.Join(err, c.Close())
 		}
 		done <- err
@@ -133,11 +139,11 @@ func TestFlinkIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The source and the count are busy in a process each, for a second; more than the machine has cannot be used.
-	wall, used := s.to.At.Sub(s.from.At), s.to.Processor-s.from.Processor
+	wall, used := s.To.At.Sub(s.From.At), s.Core()
 	if wall < time.Second || used <= 0 || used > time.Duration(runtime.NumCPU()+1)*wall {
 		t.Errorf("%v of processor time in %v on %d processors", used, wall, runtime.NumCPU())
 	}
-	if s.to.Events <= s.from.Events {
-		t.Errorf("the source is at event %d, and then at %d", s.from.Events, s.to.Events)
+	if s.Events() <= 0 {
+		t.Errorf("the source is at event %d, and then at %d", s.From.Events, s.To.Events)
 	}
 }

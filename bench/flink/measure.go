@@ -9,55 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/thalweg-io/thalweg/bench/flink/harness"
+	"github.com/thalweg-io/thalweg/bench/meter"
 )
-
-// span is what lies between two moments.
-type span struct{ from, to harness.Sample }
-
-var errStands = errors.New("the source is no event further after the measured time: measure longer, or see the logs for what the job waits for")
-
-// window runs a job that does not end by itself, and measures a time of it.
-func window(ctx context.Context, c *harness.Cluster, j harness.Job, settle, length time.Duration) (s span, err error) {
-	job, err := c.Run(ctx, j)
-	if err != nil {
-		return s, err
-	}
-	defer func() { err = errors.Join(err, job.Close()) }()
-	if err := job.Flowing(ctx); err != nil {
-		return s, err
-	}
-	if err := rest(ctx, settle); err != nil {
-		return s, err
-	}
-	if s.from, err = job.Sample(); err != nil {
-		return s, err
-	}
-	if err := rest(ctx, length); err != nil {
-		return s, err
-	}
-	if s.to, err = job.Sample(); err != nil {
-		return s, err
-	}
-	if err := job.Look(ctx); err != nil {
-		return s, err
-	}
-	if s.to.Events == s.from.Events {
-		return s, errStands
-	}
-	return s, job.Cancel(ctx)
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // throughAll measures a job from its first events to its end.
 func (o options) throughAll(ctx context.Context, c *harness.Cluster) (err error) {
@@ -69,14 +24,14 @@ func (o options) throughAll(ctx context.Context, c *harness.Cluster) (err error)
 	if err := job.Flowing(ctx); err != nil {
 		return err
 	}
-	var s span
-	if s.from, err = job.Sample(); err != nil {
+	var s meter.Span
+	if s.From, err = job.Sample(); err != nil {
 		return err
 	}
 	if err := job.Wait(ctx); err != nil {
 		return err
 	}
-	if s.to, err = job.Sample(); err != nil {
+	if s.To, err = job.Sample(); err != nil {
 		return err
 	}
 	o.print(s)

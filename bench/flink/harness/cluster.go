@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/thalweg-io/thalweg/bench/meter"
 	"github.com/thalweg-io/thalweg/test/services"
 )
 
@@ -164,7 +165,7 @@ func (c *Cluster) expect(ctx context.Context, answer string) error {
 // alive is an error if a TaskManager has ended.
 func (c *Cluster) alive() error {
 	for i, cmd := range c.taskManagers {
-		if _, err := processorTime(cmd.Process.Pid); err != nil {
+		if _, err := meter.ProcessorTime(cmd.Process.Pid); err != nil {
 			return fmt.Errorf("flink: taskmanager %d ended: %w; the end of its log:\n%s", i, err, services.LogTail(c.log(fmt.Sprintf("taskmanager-%d", i)), 20))
 		}
 	}

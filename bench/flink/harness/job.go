@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/thalweg-io/thalweg/bench/meter"
 )
 
 // Job is what is to be run.
@@ -36,13 +38,6 @@ type Running struct {
 
 // line is the size of a split's entry in the file of counts; see Counts.java.
 const line = 64
-
-// Sample is what was seen at one moment.
-type Sample struct {
-	At        time.Time
-	Events    int64         // behind all splits of the source, those of kinds that the query does not read included
-	Processor time.Duration // of all TaskManagers since their start
-}
 
 // Run starts a job. There is one at a time.
 func (c *Cluster) Run(ctx context.Context, j Job) (*Running, error) {
@@ -90,20 +85,20 @@ func (c *Cluster) Run(ctx context.Context, j Job) (*Running, error) {
 	return r, nil
 }
 
-// Sample reads the counts and the processor time.
-func (r *Running) Sample() (Sample, error) {
-	s := Sample{At: time.Now()}
+// Sample reads the counts and the processor time, which is that of all TaskManagers.
+func (r *Running) Sample() (meter.Sample, error) {
+	s := meter.Sample{At: time.Now()}
 	counts := make([]byte, line*r.splits)
 	if _, err := r.counts.ReadAt(counts, 0); err != nil {
-		return Sample{}, err
+		return meter.Sample{}, err
 	}
 	for i := range r.splits {
 		s.Events += int64(binary.LittleEndian.Uint64(counts[i*line:]))
 	}
 	for _, cmd := range r.cluster.taskManagers {
-		t, err := processorTime(cmd.Process.Pid)
+		t, err := meter.ProcessorTime(cmd.Process.Pid)
 		if err != nil {
-			return Sample{}, errors.Join(err, r.cluster.alive())
+			return meter.Sample{}, errors.Join(err, r.cluster.alive())
 		}
 		s.Processor += t
 	}
@@ -130,6 +125,26 @@ func (r *Running) Flowing(ctx context.Context) error {
 			return fmt.Errorf("flink: wait for the first event: %w", ctx.Err())
 		}
 	}
+}
+
+// Window runs a job that does not end by itself, and measures a time of it.
+func (c *Cluster) Window(ctx context.Context, j Job, t meter.Timing) (s meter.Span, err error) {
+	r, err := c.Run(ctx, j)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if err := r.Flowing(ctx); err != nil {
+		return s, err
+	}
+	s, err = meter.Measure(ctx, r, t)
+	if err != nil && !errors.Is(err, meter.ErrStands) {
+		return s, err
+	}
+	if err := r.Look(ctx); err != nil { // why it has failed says more than that it stands
+		return s, err
+	}
+	return s, errors.Join(err, r.Cancel(ctx))
 }
 
 // Look is an error if the job does not run any more: why it ended.

@@ -24,7 +24,8 @@ final class DataStreamQueries {
     private DataStreamQueries() {}
 
     static void build(StreamExecutionEnvironment environment, Options options) {
-        switch (options.query()) {
+        switch (options.query().split("/")[0]) {
+            case "source-keys" -> keys(options, environment).sinkTo(new DiscardingSink<>());
             case "keyedcount" -> keyedCount(environment, options);
             case "source" -> environment
                     .fromSource(Jobs.source(new NexmarkRows(NexmarkConfig.of(options), TypeInformation.of(RowData.class)), options), WatermarkStrategy.noWatermarks(), "events")
@@ -61,6 +62,10 @@ final class DataStreamQueries {
         }
     }
 
+    private static DataStream<Long> keys(Options options, StreamExecutionEnvironment environment) {
+        return environment.fromSource(Jobs.source(new Keys(options.keys()), options), WatermarkStrategy.noWatermarks(), "keys");
+    }
+
     /**
      * Generator, map, count by key, discard; every record gives its key and the count so far. In one chain the keyed stream is a
      * reinterpretation, which is right as long as there is one subtask; else source and count are in slots, and so TaskManagers, of their own.
@@ -69,10 +74,7 @@ final class DataStreamQueries {
         if (options.parallelism() != 1) {
             throw new IllegalArgumentException("keyedcount has one subtask per operator, not " + options.parallelism());
         }
-        DataStream<Long> keys = environment
-                .fromSource(Jobs.source(new Keys(options.keys()), options), WatermarkStrategy.noWatermarks(), "keys")
-                .map(key -> key)
-                .returns(Types.LONG);
+        DataStream<Long> keys = keys(options, environment).map(key -> key).returns(Types.LONG);
         KeyedStream<Long, Long> keyed = options.exchange()
                 ? keys.keyBy(key -> key, Types.LONG)
                 : DataStreamUtils.reinterpretAsKeyedStream(keys, key -> key, Types.LONG);

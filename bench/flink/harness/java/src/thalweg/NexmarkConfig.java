@@ -20,8 +20,9 @@ record NexmarkConfig(long seed, long rate, long events, int kinds) implements Se
         return new NexmarkConfig(options.seed(), options.rate(), options.bound(), kinds(options.query()));
     }
 
+    /** What is read by a query, or by the source alone of one: {@code source/q5}. */
     private static int kinds(String query) {
-        return switch (query) {
+        return switch (query.substring(query.indexOf('/') + 1)) {
             case "source", "source-events" -> ALL;
             case "q3", "q8" -> PERSON + AUCTION;
             case "q4", "q9", "q20" -> AUCTION + BID;

@@ -1,4 +1,4 @@
-package harness
+package meter
 
 import (
 	"os"
@@ -8,13 +8,13 @@ import (
 )
 
 func TestProcessorTimeGrowsWithWork(t *testing.T) {
-	before, err := processorTime(os.Getpid())
+	before, err := ProcessorTime(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	const work = 200 * time.Millisecond
 	for start := time.Now(); ; {
-		now, err := processorTime(os.Getpid())
+		now, err := ProcessorTime(os.Getpid())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func TestProcessorTimeOfAnEndedProcess(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := processorTime(cmd.Process.Pid); err == nil {
+	if got, err := ProcessorTime(cmd.Process.Pid); err == nil {
 		t.Errorf("%v for a process that has ended, want an error", got)
 	}
 }

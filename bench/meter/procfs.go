@@ -1,4 +1,4 @@
-package harness
+package meter
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 // tick is the unit of processor times in /proc: USER_HZ, which is 100 on every architecture of Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-// processorTime is what all threads of a process, those that have ended included, have used in user and system mode.
-func processorTime(pid int) (time.Duration, error) {
+// ProcessorTime is what all threads of a process, those that have ended included, have used in user and system mode.
+func ProcessorTime(pid int) (time.Duration, error) {
 	path := fmt.Sprintf("/proc/%d/stat", pid)
 	content, err := os.ReadFile(path)
 	if err != nil {
