@@ -24,6 +24,8 @@ func (t *exampleTB) Fatal(args ...any) {
 	panic(fmt.Sprint(args...))
 }
 
+func (t *exampleTB) Fatalf(format string, args ...any) { t.Fatal(fmt.Sprintf(format, args...)) }
+
 func (t *exampleTB) TempDir() string {
 	dir, err := os.MkdirTemp("", "flowtest-")
 	if err != nil {

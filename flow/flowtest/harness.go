@@ -21,6 +21,7 @@ type Harness struct {
 	sinks   []collection
 	news    *news
 	files   *storage.Registry
+	clock   *stream.Clock // of processing time
 	build   func(*flow.Job) error
 	id      string
 	temp    string
@@ -38,7 +39,7 @@ const everything = 1 << 30
 // New makes a Harness for a test.
 func New(t testing.TB) *Harness {
 	disk := storagetest.NewMem()
-	h := &Harness{t: t, news: newNews(), id: string(job.NewID()), temp: t.TempDir()}
+	h := &Harness{t: t, news: newNews(), clock: stream.NewClock(beginning.UnixNano()), id: string(job.NewID()), temp: t.TempDir()}
 	h.files = storage.NewRegistry(map[string]storage.Opener{
 		"file": file.Open,
 		scheme: func(context.Context, string) (storage.FileSystem, error) { return disk.Client(), nil },
@@ -54,7 +55,7 @@ func (h *Harness) Start(parallelism int, build func(*flow.Job) error) {
 }
 
 // Settle returns when all that was pushed has gone through the job, and what its sinks commit with checkpoints is committed: it takes one. A source
-// that has ended has its end gone through as well. What the job reads from sources of other packages is not waited for.
+// that has ended has its end gone through as well, and timers have fired whose time has come (see Advance). What the job reads from sources of other packages is not waited for.
 func (h *Harness) Settle() { h.t.Helper(); h.check(h.settle()) }
 
 // Snapshot takes a snapshot of the job as it is, which may be in the midst of what was pushed: after Settle it is of all.
@@ -66,7 +67,7 @@ func (h *Harness) Snapshot() *Snapshot {
 }
 
 // Restore ends the job as a failure would, and starts it again from a snapshot, at a parallelism as for Start. Sinks have what they had, and
-// sources give again what was pushed since.
+// sources give again what was pushed since. The clock goes on: a timer of processing time whose time has come since fires at once.
 func (h *Harness) Restore(from *Snapshot, parallelism int) {
 	h.t.Helper()
 	h.check(h.restore(from, parallelism))
@@ -113,7 +114,8 @@ func (h *Harness) begin(parallelism int, from *Snapshot) error {
 	}
 	h.starts++
 	h.run = &run{graph: g, id: h.id, generation: job.Generation{Epoch: epoch, N: h.starts}, files: h.files, news: h.news, counter: h.counter}
-	c := stream.HostConfig{Job: h.id, TaskManagerIncarnation: "test", Incarnation: "test", TempDir: h.temp, Storage: h.files, InlineThreshold: everything}
+	c := stream.HostConfig{Job: h.id, TaskManagerIncarnation: "test", Incarnation: "test", TempDir: h.temp, Storage: h.files, InlineThreshold: everything,
+		Clock: h.clock}
 	if err := h.run.begin(c, from); err != nil {
 		return err
 	}
@@ -141,8 +143,10 @@ func (h *Harness) settle() error {
 			return err
 		}
 	}
-	_, err := h.snapshot()
-	return err
+	if _, err := h.snapshot(); err != nil {
+		return err
+	}
+	return h.ring()
 }
 
 func (h *Harness) snapshot() (*Snapshot, error) {
