@@ -20,6 +20,8 @@ type Input struct {
 	Skip bool
 	// Events counts the events that have been gone through, of all kinds; nil: nobody asks.
 	Events *atomic.Int64
+	// asked collects the kinds that a job reads, while it is built; nil: nobody asks.
+	asked *kinds
 }
 
 // kinds is a set of kinds of events.
@@ -44,6 +46,9 @@ func bids[T any](j *flow.Job, in Input, project func(b *gen.Bid, row *T)) flow.S
 
 // events is the stream of what project makes of each event of some kinds. An event that it says no to is left out.
 func events[T any](j *flow.Job, in Input, name string, of kinds, project func(e *gen.Event, row *T) bool) flow.Stream[T] {
+	if in.asked != nil {
+		*in.asked |= of
+	}
 	return flow.From(j, name, flow.Source[T](source[T]{in, of, project}))
 }
 
