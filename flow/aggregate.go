@@ -44,7 +44,7 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 	aggregating(s.job, n, "window", a)
 	late, hasLate := lateOutput[T](s.job, n, w.options)
 	n.make = func(b *builder, next any) (any, error) {
-		g := &giving[K, T, A, R]{a: a, lateness: int64(w.options.lateness), count: b.late}
+		g := &giving[K, T, A, R]{a: a}
 		if hasLate {
 			to, err := sideOf(b.ends, late)
 			if err != nil {
@@ -52,30 +52,40 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 			}
 			g.lateTo = func(v T, at int64) error { to.emit(v, at); return to.err }
 		}
-		k, err := newKeyed[K](b, n)
-		if err != nil {
-			return nil, err
-		}
-		var flush func() error
-		g.emit, flush = emitter(n, next)
-		op, err := newWindowing(n, w, k, g, next.(stream.Input[U]), flush)
-		if err != nil {
-			k.Close()
-			return nil, err
-		}
-		if w.window.processing {
-			op.clock = b.t.Now
-			b.chain.Alarms = append(b.chain.Alarms, op)
-		}
-		b.add(n, op)
-		return op, nil
+		return operate[K, T, A, R, U](b, n, next, w, g, emitter)
 	}
+	n.split = splitWindows(w, n, a, func(b *builder, next any, w Windowed[K, partial[K, A]], g *giving[K, partial[K, A], A, R]) (any, error) {
+		return operate[K, partial[K, A], A, R, U](b, n, next, w, g, emitter)
+	})
 	out := transform[U](s, n, o)
 	if p := w.window.check(n.times, w.options); p != "" {
 		s.job.fail(w.at, "operator %q: %s", name, p)
 	}
 	n.times = n.times || w.window.kind == global
 	return out
+}
+
+// operate makes a window operator of one subtask.
+func operate[K comparable, T, A, R, U any](b *builder, n *node, next any, w Windowed[K, T], g *giving[K, T, A, R],
+	emitter func(n *node, next any) (func(Pane[K, R], int64) error, func() error)) (any, error) {
+	g.lateness, g.count = int64(w.options.lateness), b.late
+	k, err := newKeyed[K](b, n)
+	if err != nil {
+		return nil, err
+	}
+	var flush func() error
+	g.emit, flush = emitter(n, next)
+	op, err := newWindowing(n, w, k, g, next.(stream.Input[U]), flush)
+	if err != nil {
+		k.Close()
+		return nil, err
+	}
+	if w.window.processing {
+		op.clock = b.t.Now
+		b.chain.Alarms = append(b.chain.Alarms, op)
+	}
+	b.add(n, op)
+	return op, nil
 }
 
 // lateOutput declares the side output that LateTo names, if it does.

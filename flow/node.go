@@ -25,6 +25,9 @@ type node struct {
 	// inSource: it must be chained to a source to work; says why.
 	inSource string
 
+	// split says how the operator may be split between the tasks of its inputs and its own; nil: it is not.
+	split *split
+
 	// make makes the operator of one subtask: the stream.Input of takes, or both of them as twoInputs. next is the Input of gives; nil for a sink.
 	make func(b *builder, next any) (any, error)
 	// source makes the reader of a source; enumerate its enumerator.
@@ -40,8 +43,9 @@ type edge struct {
 	port     int // input of to, which most have one of
 	partition
 	chained      bool
-	id           int                    // in the job graph, if not chained
-	partitioning thalwegv1.Partitioning // what partition came to
+	combiner     func(next any) (any, error) // of a split operator: what is before the router; gives is what it gives
+	id           int                         // in the job graph, if not chained
+	partitioning thalwegv1.Partitioning      // what partition came to
 }
 
 func (n *node) uid() string {

@@ -16,6 +16,7 @@ type settings struct {
 	bufferTimeout  time.Duration
 	timeoutSet     bool
 	skip           bool
+	records        bool   // no pre-aggregation
 	failed         []side // where TryMap sends what it fails on
 	problems       []string
 }

@@ -28,6 +28,7 @@ func (j *Job) plan() (*stream.Graph, error) {
 		for _, e := range n.inputs {
 			j.route(e)
 		}
+		j.divide(n)
 	}
 	j.complete()
 	g := j.chains()
@@ -301,15 +302,18 @@ func (n *node) outputOf(b *builder, side string, gives element) (any, error) {
 		}
 		var in any
 		var err error
-		if e.chained {
+		switch {
+		case e.chained:
 			in, err = e.to.attach(b)
-		} else {
+		case e.combiner != nil:
+			in, err = e.combine(b)
+		default:
 			in, err = gives.router(b.t, e)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if e.hash != nil && !e.chained { // in a chain the keyed operator hashes for itself
+		if e.hash != nil && !e.chained && e.combiner == nil { // in a chain the keyed operator hashes for itself
 			in = e.hash(in)
 		}
 		next = append(next, in)

@@ -20,8 +20,10 @@ type Aggregator[T, A, R any] struct {
 
 	// What the package's own aggregators do with the records of a run at once, where a call per record would be most of the cost; nil: Add, and
 	// Add with Result.
-	fold func(run *state.Slots[A], in []T)
-	roll func(run *state.Slots[A], in []T, out []R)
+	fold  func(run *state.Slots[A], in []T)
+	ones  func(in []T, out []A) // what becomes of each of some records alone; nil: New and Add
+	first func(v T) A           // what becomes of a record alone, if that is not New and Add
+	roll  func(run *state.Slots[A], in []T, out []R)
 }
 
 func (a Aggregator[T, A, R]) check() string {
@@ -58,6 +60,11 @@ func Count[T any]() Aggregator[T, int64, int64] {
 				*run.At(i)++
 			}
 		},
+		ones: func(in []T, out []int64) {
+			for i := range out[:len(in)] {
+				out[i] = 1
+			}
+		},
 		roll: func(run *state.Slots[int64], in []T, out []int64) {
 			out = out[:len(in)]
 			for i := range in {
@@ -80,6 +87,7 @@ func Sum[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 				*run.At(i) += f(v)
 			}
 		},
+		ones: onesOf(f),
 		roll: func(run *state.Slots[N], in []T, out []N) {
 			out = out[:len(in)]
 			for i, v := range in {
@@ -91,6 +99,16 @@ func Sum[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 	}
 }
 
+// onesOf makes what f says of each record.
+func onesOf[T any, N Number](f func(T) N) func(in []T, out []N) {
+	return func(in []T, out []N) {
+		out = out[:len(in)]
+		for i, v := range in {
+			out[i] = f(v)
+		}
+	}
+}
+
 // Max is the greatest of what f says of each record.
 func Max[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 	lowest := lowestOf[N]()
@@ -99,6 +117,7 @@ func Max[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 		Add:    func(a *N, v T) { *a = max(*a, f(v)) },
 		Merge:  func(a, b *N) { *a = max(*a, *b) },
 		Result: func(a *N) N { return *a },
+		ones:   onesOf(f),
 	}
 }
 
@@ -110,6 +129,7 @@ func Min[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 		Add:    func(a *N, v T) { *a = min(*a, f(v)) },
 		Merge:  func(a, b *N) { *a = min(*a, *b) },
 		Result: func(a *N) N { return *a },
+		ones:   onesOf(f),
 	}
 }
 

@@ -10,9 +10,8 @@ import (
 // aligned is the windows whose place follows from the time alone, tumbling and sliding, and the one of all times, which is slice 0 and never ends.
 type aligned[K comparable, T, A, R any] struct {
 	*giving[K, T, A, R]
+	grid
 	slices *state.Sliding[K, A]
-	slice  int64 // how long one is
-	offset int64
 	length int64 // of a window, in slices
 	step   int64
 	global bool
@@ -23,26 +22,36 @@ type aligned[K comparable, T, A, R any] struct {
 
 func newAligned[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *giving[K, T, A, R]) (*aligned[K, T, A, R], error) {
 	slice := w.slice()
-	o := &aligned[K, T, A, R]{giving: g, slice: int64(slice), offset: int64(w.offset), length: int64(w.size / slice), step: int64(w.slide / slice),
-		global: w.kind == global}
+	o := &aligned[K, T, A, R]{giving: g, grid: gridOf(w), length: int64(w.size / slice), step: int64(w.slide / slice), global: w.kind == global}
 	o.fire, o.run = o.fired, o.foldRun
 	var err error
 	o.slices, err = state.NewSliding[K, A](k, "window", o.length, o.step, g.a.Merge)
 	return o, err
 }
 
+// grid is how time is cut into slices.
+type grid struct {
+	slice  int64 // how long one is
+	offset int64
+}
+
+func gridOf(w Window) grid { return grid{int64(w.slice()), int64(w.offset)} }
+
 // sliceOf is the number of the slice that a time falls into.
-func (o *aligned[K, T, A, R]) sliceOf(at int64) int64 {
-	at -= o.offset
-	q := at / o.slice
-	if at%o.slice < 0 {
+func (g grid) sliceOf(at int64) int64 {
+	at -= g.offset
+	q := at / g.slice
+	if at%g.slice < 0 {
 		q--
 	}
 	return q
 }
 
-// end is the time behind a slice.
-func (o *aligned[K, T, A, R]) end(slice int64) int64 { return (slice+1)*o.slice + o.offset }
+// endOf is the time behind a slice.
+func (g grid) endOf(slice int64) int64 { return (slice+1)*g.slice + g.offset }
+
+// last is the last moment of the slice that a time falls into; of one that has none, as time ends before, the time itself.
+func (g grid) last(at int64) int64 { return max(g.endOf(g.sliceOf(at))-1, at) }
 
 func (o *aligned[K, T, A, R]) add(values []T, times []int64, keys []K, hashes []uint64) error {
 	defer o.counted()
@@ -52,7 +61,7 @@ func (o *aligned[K, T, A, R]) add(values []T, times []int64, keys []K, hashes []
 	// Times of one sender hardly fall, so records of one slice come in runs.
 	for from := 0; from < len(values); {
 		slice := o.sliceOf(times[from])
-		end := o.end(slice)
+		end := o.endOf(slice)
 		begin := end - o.slice
 		upto := from + 1
 		for upto < len(values) && times[upto] >= begin && times[upto] < end {
@@ -109,7 +118,10 @@ func (o *aligned[K, T, A, R]) updateEach(slice int64, values []T, times []int64,
 	}
 	for i, v := range values {
 		now := o.reached.of(hashes[i])
-		if o.passed(o.end(last)-1, now) {
+		if o.passed(o.endOf(last)-1, now) {
+			if o.partials {
+				o.lates += int(o.endOf(slice) - 1 - times[i]) // records beyond the first
+			}
 			if err := o.late(v, times[i]); err != nil {
 				return err
 			}
@@ -127,7 +139,7 @@ func (o *aligned[K, T, A, R]) updateEach(slice int64, values []T, times []int64,
 
 func (o *aligned[K, T, A, R]) updateOne(slice int64, v T, key K, hash uint64) error {
 	add := func(a *A, fresh bool) { o.fold(v, a, fresh) }
-	if o.end(slice)-1 <= o.reached.now {
+	if o.endOf(slice)-1 <= o.reached.now {
 		return o.slices.Late(slice, key, hash, add)
 	}
 	return o.slices.UpdateBatch(slice, []K{key}, []uint64{hash}, func(_ int, a *A, fresh bool) { add(a, fresh) })
@@ -139,8 +151,8 @@ func (o *aligned[K, T, A, R]) giveAgain(slice, last, now int64, key K, hash uint
 	for first-o.step >= slice {
 		first -= o.step
 	}
-	for w := first; w <= last && o.end(w)-1 <= now; w += o.step {
-		if o.passed(o.end(w)-1, now) {
+	for w := first; w <= last && o.endOf(w)-1 <= now; w += o.step {
+		if o.passed(o.endOf(w)-1, now) {
 			continue
 		}
 		if a, some := o.slices.Window(w, key, hash); some {
@@ -154,7 +166,7 @@ func (o *aligned[K, T, A, R]) giveAgain(slice, last, now int64, key K, hash uint
 
 // fired gives a window that has ended, unless it was given before a restore.
 func (o *aligned[K, T, A, R]) fired(last int64, key K, hash uint64, a *A) error {
-	if !o.global && o.reached.given(o.end(last)-1, hash) {
+	if !o.global && o.reached.given(o.endOf(last)-1, hash) {
 		return nil
 	}
 	return o.giveWindow(last, key, a)
@@ -164,7 +176,7 @@ func (o *aligned[K, T, A, R]) giveWindow(last int64, key K, a *A) error {
 	if o.global {
 		return o.giveTimeless(key, a)
 	}
-	end := o.end(last)
+	end := o.endOf(last)
 	return o.give(key, end-o.length*o.slice, end, a)
 }
 
@@ -200,7 +212,7 @@ func (o *aligned[K, T, A, R]) next() (int64, bool) {
 		return 0, false
 	}
 	slice, some := o.slices.Next()
-	return o.end(slice) - 1, some
+	return o.endOf(slice) - 1, some
 }
 
 func (o *aligned[K, T, A, R]) resume() error {

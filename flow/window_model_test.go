@@ -278,25 +278,37 @@ func (x *windowJob[A]) tick(subtask int) (from, to int, next int64) {
 
 // restore goes on with another parallelism behind a checkpoint.
 func (x *windowJob[A]) restore(parallelism int) {
-	var states []*checkpoint.SubtaskState
-	for i, op := range x.ops {
-		w := checkpoint.NewFileWriter(x.t.Context(), checkpoint.FileConfig{InlineThreshold: 1 << 30, Checkpoint: 1, Task: job.TaskID{Vertex: "v", Subtask: i}})
-		x.must(op.keyed.Snapshot(w, "op"))
-		f, err := w.Finish(x.t.Context())
-		x.must(err)
+	states := windowStates(x.t, x.ops)
+	x.close()
+	x.start(parallelism)
+	restoreWindows(x.t, x.ops, states)
+}
+
+// windowStates takes a snapshot of the subtasks of a window operator.
+func windowStates[K comparable, T, U any](t testing.TB, ops []*windowing[K, T, U]) (states []*checkpoint.SubtaskState) {
+	must := (&windowJob[int64]{t: t}).must
+	for i, op := range ops {
+		w := checkpoint.NewFileWriter(t.Context(), checkpoint.FileConfig{InlineThreshold: 1 << 30, Checkpoint: 1, Task: job.TaskID{Vertex: "v", Subtask: i}})
+		must(op.keyed.Snapshot(w, "op"))
+		f, err := w.Finish(t.Context())
+		must(err)
 		states = append(states, &checkpoint.SubtaskState{Vertex: "v", Subtask: i, Files: []checkpoint.File{*f},
 			Operators: []checkpoint.OperatorState{{UID: "op", Entries: op.reached.entries(op.from, op.to)}}})
 	}
-	x.close()
-	x.start(parallelism)
-	for _, op := range x.ops {
-		r, err := checkpoint.Open(x.t.Context(), nil, "mem:///job", states...)
-		x.must(err)
-		x.must(op.keyed.Restore(r, "op"))
+	return states
+}
+
+// restoreWindows goes on with the snapshot in new subtasks.
+func restoreWindows[K comparable, T, U any](t testing.TB, ops []*windowing[K, T, U], states []*checkpoint.SubtaskState) {
+	must := (&windowJob[int64]{t: t}).must
+	for _, op := range ops {
+		r, err := checkpoint.Open(t.Context(), nil, "mem:///job", states...)
+		must(err)
+		must(op.keyed.Restore(r, "op"))
 		at, err := restoreReached(r.Entries("op"), op.from, op.to, op.max)
-		x.must(err)
+		must(err)
 		r.Close()
-		x.must(op.resume(at))
+		must(op.resume(at))
 	}
 }
 

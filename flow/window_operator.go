@@ -69,6 +69,7 @@ func cutter[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *giving[K,
 // giving is what all windows of an operator share: how records become results, and what becomes of those that are late.
 type giving[K comparable, T, A, R any] struct {
 	a        Aggregator[T, A, R]
+	partials bool // records are aggregates that a sender has made
 	lateness int64
 	reached  reached // windows up to here have been given
 	emit     func(Pane[K, R], int64) error
@@ -98,7 +99,11 @@ func (g *giving[K, T, A, R]) giveTimeless(key K, a *A) error {
 
 // fold adds a record.
 func (g *giving[K, T, A, R]) fold(v T, a *A, fresh bool) {
-	if fresh && g.a.New != nil {
+	switch {
+	case fresh && g.a.first != nil:
+		*a = g.a.first(v)
+		return
+	case fresh && g.a.New != nil:
 		*a = g.a.New()
 	}
 	g.a.Add(a, v)
