@@ -294,12 +294,9 @@ func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 		p.hash(p.hashes, keys)
 		hashes = p.hashes
 	}
-	p.keyed.Ahead(hashes)
+	p.keyed.Batch(keys, hashes)
 	for i := range b.Values {
-		if i%state.Run == 0 {
-			p.keyed.Ahead(hashes[min(i+state.Run, len(hashes)):])
-		}
-		p.keyed.Seek(keys[i], hashes[i])
+		p.keyed.SeekNext(i)
 		at := timeAt(b.Times, i)
 		p.ctx.key, p.ctx.hash, p.ctx.time, p.out.time = keys[i], hashes[i], at, at
 		if err := p.record(p.ctx, b.Values[i], p.out); err != nil {

@@ -24,10 +24,13 @@ type Keyed[K comparable] struct {
 	c       Config
 	key     K
 	hash    uint64
+	place   int // of the key in hand in its run; ahead: it is in none
 	hasher  func(K) uint64
 	codec   codec.Codec[K]
 	handles []handle[K]
-	aims    [ahead]uint64 // scratch
+	places  []*places[K]
+	keys    []K // the batch in hand
+	hashes  []uint64
 	err     error
 	closed  bool
 
@@ -55,8 +58,6 @@ type handle[K comparable] interface {
 	restamp()
 	// restore applies a chunk of a key group.
 	restore(group int, c checkpoint.Chunk) error
-	// ahead asks for the lines of the keys with these hashes, at most as many as fit.
-	ahead(at *[ahead]uint64, hashes []uint64)
 	bytes() int64
 	close()
 }
@@ -66,7 +67,7 @@ func NewKeyed[K comparable](c Config) (*Keyed[K], error) {
 	if c.MaxParallelism < 1 || c.MaxParallelism > maxParallelism || c.From < 0 || c.From >= c.To || c.To > c.MaxParallelism {
 		return nil, fmt.Errorf("state of operator %s: key groups [%d, %d) of %d: want a part of at most %d", c.Name, c.From, c.To, c.MaxParallelism, maxParallelism)
 	}
-	k := &Keyed[K]{c: c, interval: 1, oldest: 1, taken: map[int64]int64{}}
+	k := &Keyed[K]{c: c, place: ahead, interval: 1, oldest: 1, taken: map[int64]int64{}}
 	var err error
 	if k.hasher, err = codec.Hasher[K](); err != nil {
 		return nil, fmt.Errorf("state of operator %s: %w", c.Name, err)
@@ -78,16 +79,34 @@ func NewKeyed[K comparable](c Config) (*Keyed[K], error) {
 }
 
 // Seek takes a key in hand: the handles speak of it until the next Seek. hash is codec.Hasher's, and of a key group of this subtask.
-func (k *Keyed[K]) Seek(key K, hash uint64) { k.key, k.hash = key, hash }
+func (k *Keyed[K]) Seek(key K, hash uint64) { k.key, k.hash, k.place = key, hash, ahead }
 
-// Ahead asks for what the next keys will need of memory, the first Run of them, and does not wait for it.
-func (k *Keyed[K]) Ahead(hashes []uint64) {
-	for _, h := range k.handles {
-		h.ahead(&k.aims, hashes)
+// Batch takes a batch of keys in hand, none of them yet: SeekNext does. It keeps keys and hashes, of the same length, until the next Batch.
+func (k *Keyed[K]) Batch(keys []K, hashes []uint64) {
+	k.keys, k.hashes = keys, hashes
+	for _, p := range k.places {
+		p.begin(hashes)
 	}
 }
 
-// Run is how many keys Ahead looks at.
+// SeekNext takes key number i of the batch in hand. It is called for each of them, in order; Seek may come between. What it costs less than Seek is
+// that the handles find the keys of a run of the batch together, while memory brings what the next run needs.
+func (k *Keyed[K]) SeekNext(i int) {
+	if i&(ahead-1) == 0 {
+		k.turn(i)
+	}
+	k.key, k.hash, k.place = k.keys[i], k.hashes[i], i&(ahead-1)
+}
+
+// turn begins the run of the batch that begins with key number i.
+func (k *Keyed[K]) turn(i int) {
+	end := min(i+ahead, len(k.keys))
+	for _, p := range k.places {
+		p.turn(k.keys[i:end], k.hashes[i:end], k.hashes[end:])
+	}
+}
+
+// Run is how many keys are looked up together.
 const Run = ahead
 
 // Err is the first thing that could not be kept. What handles return afterwards means nothing; the task has to fail.
@@ -130,6 +149,9 @@ func (k *Keyed[K]) add(h handle[K]) error {
 	k.handles = append(k.handles, h)
 	return nil
 }
+
+// follow has the keys of runs looked up in a table.
+func (k *Keyed[K]) follow(p *places[K]) { k.places = append(k.places, p) }
 
 // Groups are the key groups [from, to) that are this subtask's, of max.
 func (k *Keyed[K]) Groups() (from, to, max int) { return k.c.From, k.c.To, k.c.MaxParallelism }

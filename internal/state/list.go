@@ -29,13 +29,14 @@ func NewList[K comparable, V any](k *Keyed[K], name string) (*List[K, V], error)
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
 	x.closing = l.lengths.close
+	k.follow(&l.lengths.run)
 	return l, k.add(l)
 }
 
 // Append adds elements to the list of the key in hand. It keeps copies.
 func (l *List[K, V]) Append(xs ...V) {
 	key, hash := l.k.key, l.k.hash
-	n := l.lengths.of(&key, hash)
+	n := l.lengths.inHand(l.k)
 	for i := range xs {
 		at := n + int64(i)
 		if err := l.update(at, key, spread(l.k, at, hash), func(v *V, _ bool) { *v = xs[i] }); err != nil {
@@ -43,7 +44,7 @@ func (l *List[K, V]) Append(xs ...V) {
 			return
 		}
 	}
-	if err := l.lengths.add(&key, hash, int64(len(xs))); err != nil {
+	if err := l.lengths.addInHand(l.k, int64(len(xs))); err != nil {
 		l.k.fail(l.name, err)
 	}
 }
@@ -62,7 +63,7 @@ func (l *List[K, V]) All() iter.Seq[V] {
 }
 
 // Len is the number of elements of the key in hand.
-func (l *List[K, V]) Len() int { return int(l.lengths.of(&l.k.key, l.k.hash)) }
+func (l *List[K, V]) Len() int { return int(l.lengths.inHand(l.k)) }
 
 // Clear removes all elements of the key in hand.
 func (l *List[K, V]) Clear() {
@@ -79,8 +80,6 @@ func (l *List[K, V]) Clear() {
 		l.k.fail(l.name, err)
 	}
 }
-
-func (l *List[K, V]) ahead(at *[ahead]uint64, hashes []uint64) { l.lengths.ahead(at, hashes) }
 
 func (l *List[K, V]) restore(group int, c checkpoint.Chunk) error {
 	if c.Op == checkpoint.Clear {
@@ -113,8 +112,9 @@ func (l *List[K, V]) bytes() int64 { return l.spaced.bytes() + l.lengths.bytes()
 
 // counts are numbers above 0 by key, which are not in checkpoints.
 type counts[K comparable] struct {
-	s *store[K, int64]
-	t *table[K]
+	s   *store[K, int64]
+	t   *table[K]
+	run places[K]
 }
 
 func newCounts[K comparable](k *Keyed[K]) (*counts[K], error) {
@@ -127,7 +127,28 @@ func newCounts[K comparable](k *Keyed[K]) (*counts[K], error) {
 		s.space.close()
 		return nil, err
 	}
+	c.run.init(c.t)
 	return c, nil
+}
+
+// inHand is of for the key in hand.
+func (c *counts[K]) inHand(k *Keyed[K]) int64 {
+	if slot := c.run.find(k); slot != nil {
+		return *c.s.inline(slot)
+	}
+	return 0
+}
+
+// addInHand adds n, 0 or more, to the count of the key in hand.
+func (c *counts[K]) addInHand(k *Keyed[K], n int64) error {
+	if n == 0 {
+		return nil
+	}
+	slot, err := c.run.upsert(k)
+	if err == nil {
+		*c.s.inline(slot) += n
+	}
+	return err
 }
 
 func (c *counts[K]) of(key *K, hash uint64) int64 {
@@ -151,12 +172,6 @@ func (c *counts[K]) add(key *K, hash uint64, n int64) error {
 		c.t.remove(key, hash)
 	}
 	return nil
-}
-
-func (c *counts[K]) ahead(at *[ahead]uint64, hashes []uint64) {
-	if c.t.large() {
-		c.t.aim(at, hashes, true)
-	}
 }
 
 func (c *counts[K]) bytes() int64 { return c.s.space.bytes() }

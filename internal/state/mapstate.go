@@ -218,8 +218,6 @@ func (m *Map[K, MK, V]) Clear() {
 	}
 }
 
-func (m *Map[K, MK, V]) ahead(*[ahead]uint64, []uint64) {} // which map key is not known yet
-
 func (m *Map[K, MK, V]) table() checkpoint.Table {
 	return checkpoint.Table{Name: m.name, Kind: checkpoint.Maps, Key: m.io.keys.Schema().String(), Value: m.io.vals.Schema().String()}
 }

@@ -198,8 +198,6 @@ func (x *Slices[K, A]) Len() int {
 	return n
 }
 
-func (x *Slices[K, A]) ahead(*[ahead]uint64, []uint64) {} // which slice is not known yet
-
 func (x *Slices[K, A]) table() checkpoint.Table {
 	return checkpoint.Table{Name: x.name, Kind: checkpoint.Slices, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
 }

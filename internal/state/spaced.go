@@ -92,8 +92,6 @@ func (t *table[K]) named(hash uint64, right func(slot unsafe.Pointer) bool) unsa
 	}
 }
 
-func (x *spaced[K, V]) ahead(*[ahead]uint64, []uint64) {} // which space is not known yet
-
 func (x *spaced[K, V]) table() checkpoint.Table {
 	return checkpoint.Table{Name: x.name, Kind: x.kind, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
 }

@@ -89,6 +89,11 @@ func (l *layout[K]) home(hash uint64, n uint32) uint32 {
 
 func wordOf(hash uint64) uint64 { return hash<<hashInWord | occupied }
 
+// offset is that of a slot from the base of the space.
+func (t *table[K]) offset(slot unsafe.Pointer) uint64 {
+	return uint64(uintptr(slot) - uintptr(t.space.base))
+}
+
 func word(slot unsafe.Pointer) *uint64 { return (*uint64)(slot) }
 
 // slot is the address of a slot by its number.

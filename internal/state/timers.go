@@ -149,8 +149,6 @@ func (t *Timers[K]) named(x timer) (found unsafe.Pointer) {
 // Len is the number of timers that are set.
 func (t *Timers[K]) Len() int { return t.t.count }
 
-func (t *Timers[K]) ahead(*[ahead]uint64, []uint64) {} // which time is not known yet
-
 func (t *Timers[K]) table() checkpoint.Table {
 	return checkpoint.Table{Name: t.name, Kind: checkpoint.Timers, Key: t.k.codec.Schema().String()}
 }

@@ -15,6 +15,7 @@ type Value[K comparable, V any] struct {
 	t    *table[K]
 	io   columns[K, V]
 	rec  recorder[K, V]
+	run  places[K]
 }
 
 // NewValue declares a value under a name that is unique among the states of k. A V that cannot be encoded is an error that names the field.
@@ -29,13 +30,15 @@ func NewValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], erro
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
 	v.t.now = stampOf(k.interval)
+	v.run.init(v.t)
+	k.follow(&v.run)
 	v.io = columns[K, V]{keys: k.codec, vals: s.codec}
 	return v, k.add(v)
 }
 
 // Get returns a copy of the value of the key in hand; false: it has none.
 func (v *Value[K, V]) Get() (V, bool) {
-	slot := v.t.find(&v.k.key, v.k.hash)
+	slot := v.run.find(v.k)
 	if slot == nil {
 		var zero V
 		return zero, false
@@ -45,10 +48,7 @@ func (v *Value[K, V]) Get() (V, bool) {
 
 // Set replaces the value of the key in hand. It keeps a copy.
 func (v *Value[K, V]) Set(x V) {
-	slot, _, err := v.t.upsert(&v.k.key, v.k.hash)
-	if err == nil {
-		v.t.change(slot, v.k.hash)
-	}
+	slot, err := v.upsert()
 	switch {
 	case err != nil:
 	case !v.s.l.boxed:
@@ -64,19 +64,28 @@ func (v *Value[K, V]) Set(x V) {
 
 // Update changes the value of the key in hand, which begins as the zero value. The pointer is valid inside f only.
 func (v *Value[K, V]) Update(f func(*V)) {
-	if !v.s.l.boxed {
-		slot, _, err := v.t.upsert(&v.k.key, v.k.hash)
-		if err != nil {
-			v.k.fail(v.name, err)
-			return
-		}
-		v.t.change(slot, v.k.hash)
+	slot, err := v.upsert()
+	switch {
+	case err != nil:
+	case !v.s.l.boxed:
 		f(v.s.inline(slot))
-		return
+	default:
+		v.s.decode(slot)
+		f(&v.s.one[0])
+		err = v.s.encode(v.t, &v.k.key, v.k.hash, slot)
 	}
-	if err := v.s.update(v.t, &v.k.key, v.k.hash, func(x *V, _ bool) { f(x) }); err != nil {
+	if err != nil {
 		v.k.fail(v.name, err)
 	}
+}
+
+// upsert is the slot of the key in hand, whose value is about to change.
+func (v *Value[K, V]) upsert() (unsafe.Pointer, error) {
+	slot, err := v.run.upsert(v.k)
+	if err == nil {
+		v.t.change(slot, v.k.hash)
+	}
+	return slot, err
 }
 
 // UpdateBatch is Update for each key of a batch, in order, whatever key is in hand; f is told which one, and whether it had no value before.
@@ -105,12 +114,6 @@ func (v *Value[K, V]) Clear() {
 
 // Len is the number of keys that have a value.
 func (v *Value[K, V]) Len() int { return v.t.count }
-
-func (v *Value[K, V]) ahead(at *[ahead]uint64, hashes []uint64) {
-	if v.t.large() {
-		v.t.aim(at, hashes, true)
-	}
-}
 
 func (v *Value[K, V]) table() checkpoint.Table {
 	return checkpoint.Table{Name: v.name, Kind: checkpoint.Values, Key: v.k.codec.Schema().String(), Value: v.s.codec.Schema().String()}

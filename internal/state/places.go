@@ -1,0 +1,133 @@
+package state
+
+import "unsafe"
+
+// places remembers where a table has the keys of the run in hand, so that a record's accesses need not look each for itself: the lines of a whole run
+// are compared in one loop, in which the processor waits for none of them.
+//
+// It is a memory of what probing said, never more: whatever moves or reuses slots grows table.moves, and what was found before then is probed for
+// anew. An insertion without growth moves nothing: it can only give a slot to a key that was noted as not known.
+type places[K comparable] struct {
+	t     *table[K]
+	moves uint64
+	// Where the slot of each key of the run begins, from the base of the space; 0: not known. No slot is there, because spaces begin with nowhere. The
+	// last stays 0: it is for a key in hand that is of no run.
+	at [ahead + 1]uint64
+
+	next struct { // the run after that: its home lines are on their way from memory
+		n     int
+		moves uint64
+		home  [ahead]uint64
+	}
+	n    int // keys of the run
+	uses int // accesses since it began
+}
+
+// A table that fewer of a run's keys were looked up in than this is not worth looking all of them up ahead.
+const fewUses = ahead / 8
+
+func (p *places[K]) init(t *table[K]) { p.t, p.uses = t, fewUses }
+
+// wanted reports whether enough of the last run's keys were looked up.
+func (p *places[K]) wanted() bool { return p.uses >= min(fewUses, max(p.n, 1)) }
+
+// begin asks for the lines of a batch's first run.
+func (p *places[K]) begin(hashes []uint64) {
+	if p.next.n = 0; p.wanted() {
+		p.aim(hashes)
+	}
+}
+
+// turn begins a run of keys, which is that asked for before, and asks for the lines of the next ones.
+func (p *places[K]) turn(keys []K, hashes, rest []uint64) {
+	wanted := p.wanted()
+	p.n, p.uses, p.moves = len(keys), 0, p.t.moves
+	if !wanted {
+		p.next.n = 0
+		clear(p.at[:])
+		return
+	}
+	p.locate(keys, hashes)
+	p.aim(rest)
+}
+
+// aim asks for the lines of the run that comes next.
+func (p *places[K]) aim(hashes []uint64) {
+	p.next.moves, p.next.n = p.t.moves, p.t.aim(&p.next.home, hashes, p.t.large())
+}
+
+// locate looks up the keys of the run that begins.
+func (p *places[K]) locate(keys []K, hashes []uint64) {
+	n := len(hashes)
+	if p.next.n != n || p.next.moves != p.t.moves {
+		p.aim(hashes)
+	}
+	if p.t.four {
+		p.locateFour(hashes)
+	} else {
+		p.locateEach(keys, hashes)
+	}
+	clear(p.at[n:])
+}
+
+// locateFour is locate for lines of four. It looks into the home lines only and branches nowhere: see resolveFour.
+func (p *places[K]) locateFour(hashes []uint64) {
+	base := p.t.space.base
+	for i, h := range hashes {
+		home := p.next.home[i&(ahead-1)]
+		line := (*[8]uint64)(unsafe.Add(base, home))
+		want := wordOf(h)
+		a, b, c, d := below(line[0]^want), below(line[2]^want), below(line[4]^want), below(line[6]^want)
+		p.at[i&(ahead-1)] = (home + 16*(b+2*c+3*d)) & -(a | b | c | d)
+	}
+}
+
+// locateEach is locate for other tables.
+func (p *places[K]) locateEach(keys []K, hashes []uint64) {
+	for i, h := range hashes {
+		p.at[i&(ahead-1)] = 0
+		if slot := p.t.find(&keys[i], h); slot != nil {
+			p.at[i&(ahead-1)] = p.t.offset(slot)
+		}
+	}
+}
+
+// known is the slot of the key in hand, or nil if it is not known.
+func (p *places[K]) known(k *Keyed[K]) unsafe.Pointer {
+	p.uses++
+	if at := p.at[k.place]; at != 0 && p.moves == p.t.moves {
+		return unsafe.Add(p.t.space.base, at)
+	}
+	return nil
+}
+
+// find is the slot of the key in hand, or nil.
+func (p *places[K]) find(k *Keyed[K]) unsafe.Pointer {
+	if slot := p.known(k); slot != nil {
+		return slot
+	}
+	slot := p.t.find(&k.key, k.hash)
+	if slot != nil {
+		p.note(k, slot)
+	}
+	return slot
+}
+
+// upsert is find that adds a key that is not there, with the zero value.
+func (p *places[K]) upsert(k *Keyed[K]) (unsafe.Pointer, error) {
+	if slot := p.known(k); slot != nil {
+		return slot, nil
+	}
+	slot, _, err := p.t.upsert(&k.key, k.hash)
+	if err == nil {
+		p.note(k, slot)
+	}
+	return slot, err
+}
+
+// note remembers the slot of the key in hand.
+func (p *places[K]) note(k *Keyed[K], slot unsafe.Pointer) {
+	if k.place < ahead && p.moves == p.t.moves {
+		p.at[k.place] = p.t.offset(slot)
+	}
+}
