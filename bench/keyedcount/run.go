@@ -4,20 +4,19 @@ import (
 	"os"
 
 	"github.com/thalweg-io/thalweg/bench/hosts"
-	"github.com/thalweg-io/thalweg/flow"
+	"github.com/thalweg-io/thalweg/bench/keyedcount/counting"
 )
 
 // engine is the job, running: on one host, or on two of this process that a TCP connection joins. There are no checkpoints.
 type engine struct {
-	source *source
-	marks  chan struct{}
-	bed    *hosts.Bed
-	dir    string
+	control *counting.Control
+	bed     *hosts.Bed
+	dir     string
 }
 
-// start runs the job of a shape. A nil sink discards; another has to report marks as discard does.
-func start(s shape, sink func(discard) flow.Sink[Counted]) (e *engine, err error) {
-	e = &engine{source: newSource(s.keys), marks: make(chan struct{}, 1)}
+// start runs the job of a shape.
+func start(s counting.Shape) (e *engine, err error) {
+	e = &engine{}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -26,30 +25,26 @@ func start(s shape, sink func(discard) flow.Sink[Counted]) (e *engine, err error
 	if e.dir, err = os.MkdirTemp("", "thalweg-bench-"); err != nil {
 		return nil, err
 	}
-	var dst flow.Sink[Counted] = discard{e.marks}
-	if sink != nil {
-		dst = sink(discard{e.marks})
-	}
-	g, err := s.graph(e.source, dst)
+	g, control, err := counting.New(s, nil)
 	if err != nil {
 		return nil, err
 	}
-	if e.bed, err = hosts.Start(g, e.dir, s.exchange); err != nil {
+	e.control = control
+	if e.bed, err = hosts.Start(g, e.dir, s.Exchange); err != nil {
 		return nil, err
 	}
-	select {
-	case <-e.source.ready:
-		return e, nil
-	case err := <-e.bed.Failed():
-		return nil, err
-	}
+	return e, e.await(control.Ready())
 }
 
 // run has n records counted, and returns when they are.
 func (e *engine) run(n int) error {
-	e.source.grant(n)
+	e.control.Grant(int64(n))
+	return e.await(e.control.Counted())
+}
+
+func (e *engine) await(event <-chan struct{}) error {
 	select {
-	case <-e.marks:
+	case <-event:
 		return nil
 	case err := <-e.bed.Failed():
 		return err

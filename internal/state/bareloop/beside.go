@@ -5,29 +5,30 @@ import (
 	"time"
 )
 
-// Timing of a comparison: rounds of the two sides alternate, so that both meet the same neighbours on the machine, and the median of the rounds
+// Timing of a comparison: rounds of its sides alternate, so that all meet the same neighbours on the machine, and the median of the rounds
 // counts. It is the processor time of the whole process, garbage collection included.
 const (
 	Rounds     = 7
 	RoundTakes = 200 * time.Millisecond
 )
 
-// Beside runs two sides in alternating rounds and gives the median of each in nanoseconds of processor time per record. Each side handles n
-// records; it is called until a round has taken RoundTakes.
-func Beside(n int, bare, engine func(n int)) (bareNS, engineNS float64) {
-	return beside(n, RoundTakes, bare, engine)
-}
-
-func beside(n int, takes time.Duration, bare, engine func(n int)) (bareNS, engineNS float64) {
-	bare(n) // the first pages, the branch predictor
-	engine(n)
-	var times [2][]float64
-	for range Rounds {
-		for side, run := range []func(int){bare, engine} {
+// Beside runs the sides in alternating rounds and gives the median of each in nanoseconds of processor time per record. Each side handles n
+// records; it is called until a round has taken so long. Rounds and RoundTakes are the usual ones.
+func Beside(n, rounds int, takes time.Duration, sides ...func(n int)) []float64 {
+	for _, run := range sides { // the first pages, the branch predictor
+		run(n)
+	}
+	times := make([][]float64, len(sides))
+	for range rounds {
+		for side, run := range sides {
 			times[side] = append(times[side], round(n, takes, run))
 		}
 	}
-	return median(times[0]), median(times[1])
+	medians := make([]float64, len(sides))
+	for side := range sides {
+		medians[side] = median(times[side])
+	}
+	return medians
 }
 
 // round is nanoseconds per record.
