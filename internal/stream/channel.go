@@ -58,6 +58,7 @@ type inChannel struct {
 		q      []element
 		head   int
 		broken error
+		whole  bool // its last element is there: whatever becomes of the connection, nothing is lost
 		up     upstream
 		opened bool          // by a connection or by the sender in this process: once
 		asked  []readerEvent // requests made before the channel was connected
@@ -124,6 +125,7 @@ func (c *inChannel) put(e element) {
 		c.mu.q, c.mu.head = c.mu.q[:n], 0
 	}
 	c.mu.q = append(c.mu.q, e)
+	c.mu.whole = c.mu.whole || e.kind == finished
 	c.mu.Unlock()
 	c.size.Add(1)
 	c.task.poke()
@@ -132,6 +134,10 @@ func (c *inChannel) put(e element) {
 // fail ends the channel: its connection is lost.
 func (c *inChannel) fail(err error) {
 	c.mu.Lock()
+	if c.mu.whole {
+		c.mu.Unlock()
+		return
+	}
 	if c.mu.broken == nil {
 		c.mu.broken = err
 	}

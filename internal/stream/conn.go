@@ -226,3 +226,10 @@ func (c *conn) fail(err error) {
 }
 
 func (c *conn) close(err error) { c.fail(err) }
+
+// lost is why the connection has ended; nil: it has not.
+func (c *conn) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.err
+}

@@ -187,7 +187,7 @@ func (h *Host) Trigger(epoch uint64, tr *thalwegv1.Trigger) {
 		b.Deadline = defaultDeadline
 	}
 	h.each(job.GenerationOf(tr.Generation), func(t *task) {
-		if t.chain.Coordinator != nil {
+		if t.chain != nil && t.chain.Coordinator != nil { // nil: the build has failed
 			t.mail(mail{kind: mailTrigger, barrier: b})
 		}
 	})
@@ -380,6 +380,9 @@ func (h *Host) runGeneration(g *generation) {
 		s := thalwegv1.TaskState_TASK_STATE_FAILED
 		if g.ctx.Err() != nil {
 			s, err = thalwegv1.TaskState_TASK_STATE_CANCELED, nil
+		}
+		for _, t := range g.tasks {
+			t.close() // of what was built: chains hold memory
 		}
 		for _, id := range g.order() {
 			h.state(g, id, s, err)

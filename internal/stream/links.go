@@ -292,6 +292,14 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 	}
 	nc.SetDeadline(time.Time{})
 	c := newConn(nc, "taskmanager incarnation "+hello.FromIncarnation)
+	take := g.links.receiving(c)
+	if g.links.add(c) {
+		c.start(take)
+	}
+}
+
+// receiving says what becomes of a connection that another worker has dialled: it gives what takes its frames.
+func (l *links) receiving(c *conn) func(frame, *buffer) (keep bool, err error) {
 	open := map[uint32]*inChannel{}
 	c.failed = func(err error) {
 		c.opened.Lock()
@@ -300,21 +308,21 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 			in.fail(err)
 		}
 	}
-	if !g.links.add(c) {
-		return
-	}
-	c.start(func(f frame, b *buffer) (keep bool, err error) {
+	return func(f frame, b *buffer) (keep bool, err error) {
 		in := open[f.channel]
 		if f.kind == frameOpen {
 			if len(f.body) != 12 || in != nil {
 				return false, fmt.Errorf("channel %d was opened twice or without a name: %w", f.channel, codec.ErrCorrupt)
 			}
-			if in, err = g.links.opening(nameOf(f.body), f.channel, c); err != nil {
+			if in, err = l.opening(nameOf(f.body), f.channel, c); err != nil {
 				return false, err
 			}
 			c.opened.Lock()
 			open[f.channel] = in
 			c.opened.Unlock()
+			if err := c.lost(); err != nil { // perhaps before the channel was there to be told
+				in.fail(err)
+			}
 			return false, nil
 		}
 		if in == nil {
@@ -327,7 +335,7 @@ func (h *Host) accept(nc net.Conn, hello *thalwegv1.DataHello) {
 		keep = e.buffer != nil // before put: the task may have freed it by then
 		in.put(e)
 		return keep, nil
-	})
+	}
 }
 
 // opening connects the receiving end of a channel that its sender opens.

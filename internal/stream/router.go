@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"sync"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
@@ -130,6 +131,9 @@ func (r *router[T]) route(b *Batch[T], first bool) error {
 	}
 	if len(r.outs) == 1 {
 		return r.all(&r.outlets[0], b)
+	}
+	if len(b.Hashes) != len(b.Values) { // they would be lost
+		return fmt.Errorf("%d records came with the hashes of %d keys to where keys are told apart", len(b.Values), len(b.Hashes))
 	}
 	return r.scatter(b, r.owners(b.Hashes))
 }

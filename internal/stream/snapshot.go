@@ -14,7 +14,7 @@ import (
 )
 
 // snapshot takes the operators' states, upstream first, forwards the barrier, and has the rest done beside the task.
-func (t *task) snapshot(b align.Barrier) error {
+func (t *task) snapshot(b align.Barrier) (err error) {
 	began := time.Now()
 	t.alignTime = 0
 	if t.deadlineID == b.ID {
@@ -25,6 +25,11 @@ func (t *task) snapshot(b align.Barrier) error {
 		return t.carry(t.refuse(b.ID, err))
 	}
 	set := &snapshotSet{id: b.ID, entries: map[string][][]byte{}, files: files, swept: make(chan struct{})}
+	defer func() {
+		if err != nil { // the task ends, and nobody finishes the file, which may have been begun
+			t.snapshots.Go(files.Abort)
+		}
+	}()
 	t.stopTaking()
 	if b.Base != 0 {
 		maps.DeleteFunc(t.taken, func(id int64, _ []checkpoint.File) bool { return id < b.Base })

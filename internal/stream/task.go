@@ -269,6 +269,9 @@ func (t *task) sliceAndSweep() (worked bool, err error) {
 		t.sweepBeside(time.Since(began))
 		return true, nil
 	}
+	if err := t.flush(false); err != nil { // as when it rests: what is buffered does not wait for the sweep
+		return false, err
+	}
 	return t.sweep(sweptAtATime), nil
 }
 
@@ -297,17 +300,13 @@ func (t *task) slice() (worked bool, err error) {
 			continue
 		}
 		if t.aligner.Blocked(i) {
-			if err := c.failure(); err != nil && !c.finished {
+			if err := c.failure(); err != nil {
 				return false, err // nothing will release it but the end of the alignment
 			}
 			continue
 		}
 		e, ok, err := c.take()
 		if err != nil {
-			if c.finished {
-				c.size.Store(0)
-				continue
-			}
 			return false, err
 		}
 		if !ok {
