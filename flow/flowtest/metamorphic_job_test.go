@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thalweg-io/thalweg/flow"
@@ -14,17 +15,20 @@ import (
 
 // build makes the job.
 func (c *randomJob) build(j *flow.Job, sources []*Source[item], sink *Sink[item], phase int) {
-	var all flow.Stream[item]
+	var inputs []flow.Stream[item]
 	for i, s := range c.sources {
 		one := flow.From(j, fmt.Sprint("source", i), sources[i], flow.Parallelism(s.parallelism)).
-			EventTime(item.time, flow.OutOfOrder(time.Duration(s.bound)))
-		if i == 0 {
-			all = one
-		} else {
-			all = all.Union(one)
-		}
+			EventTime(item.time, flow.OutOfOrder(time.Duration(max(s.bound-c.hurry, 0))))
+		inputs = append(inputs, one)
 	}
-	for i, o := range c.ops {
+	ops, all := c.ops, inputs[0]
+	if c.apart {
+		all = ops[0].addTwo(inputs[0], inputs[1], ops[0].kind, ops[0].options(phase))
+		ops = ops[1:]
+	} else {
+		all = all.Union(inputs[1:]...)
+	}
+	for i, o := range ops {
 		if o.rebalance {
 			all = all.Rebalance()
 		}
@@ -66,22 +70,25 @@ func summaries() flow.Aggregator[item, flow.Pair[int64, flow.Pair[int64, int64]]
 }
 
 // paneItem is a window's result as a record.
-func paneItem(key int64, begin, end time.Time, s summary) item {
+func (o op) paneItem(key int64, begin, end time.Time, s summary) item {
 	v := item{Key: key, V: s.First*1_000_003 + s.Second.First*31 + s.Second.Second}
 	if !end.IsZero() {
 		v.V += begin.UnixNano() % 1_000_003
 		v.At = end.UnixNano() - 1
+	}
+	if strings.HasPrefix(o.kind, "late") { // reduce tells them apart, and more records have a higher V
+		v.V, v.Tag = s.First*1_000_003+s.Second.First*31+s.Second.Second, begin.UnixNano()
 	}
 	return v
 }
 
 func (o op) window() flow.Window {
 	switch o.kind {
-	case "tumbling":
+	case "tumbling", "late tumbling", "late aside":
 		return flow.Tumbling(o.size())
-	case "sliding":
+	case "sliding", "late sliding":
 		return flow.Sliding(o.size(), o.slide())
-	case "session":
+	case "session", "late session":
 		return flow.Session(o.slide())
 	}
 	return flow.Global()
@@ -110,9 +117,23 @@ func (o op) add(s flow.Stream[item], name string, options []flow.Option) flow.St
 		return flow.Process(flow.KeyBy(s, key), name, o.counting, options...)
 	case "total":
 		return flow.Process(flow.KeyBy(s, key), name, o.totalling, options...)
+	case "side":
+		return o.aside(s, name, options)
+	case "list":
+		return flow.Process(flow.KeyBy(s, key), name, o.listing, options...)
+	case "map state":
+		return flow.Process(flow.KeyBy(s, key), name, o.mapping, options...)
+	case "reducing":
+		return flow.Process(flow.KeyBy(s, key), name, o.reducing, options...)
+	case "late tumbling", "late sliding", "late session", "late aside":
+		return o.addLate(s, name, options)
+	}
+	if o.two() {
+		left := s.Filter(name+" left", item.left)
+		return o.addTwo(left, s.Filter(name+" right", func(v item) bool { return !v.left() }), name, options)
 	}
 	return flow.AggregateThen(flow.KeyBy(s, key).Window(o.window()), name, summaries(), func(p flow.Pane[int64, summary], out *flow.Out[item]) error {
-		out.Emit(paneItem(p.Key, p.Start, p.End, p.Value))
+		out.Emit(o.paneItem(p.Key, p.Start, p.End, p.Value))
 		return nil
 	}, options...)
 }
@@ -152,15 +173,15 @@ func (c *randomJob) interpret() (all []item) {
 	for _, p := range c.pushes {
 		all = append(all, p.items...)
 	}
-	for _, o := range c.ops {
-		all = o.interpret(all)
+	for i, o := range c.ops {
+		all = o.interpret(all, c.apart && i == 0)
 	}
 	return all
 }
 
-func (o op) interpret(in []item) (out []item) {
+func (o op) interpret(in []item, apart bool) (out []item) {
 	switch o.kind {
-	case "map", "rekey", "filter", "flatmap":
+	case "map", "rekey", "filter", "flatmap", "side":
 		for _, v := range in {
 			out = append(out, o.interpretOne(v)...)
 		}
@@ -171,7 +192,11 @@ func (o op) interpret(in []item) (out []item) {
 		byKey[v.Key] = append(byKey[v.Key], v)
 	}
 	for key, items := range byKey {
-		out = append(out, o.interpretKey(key, items)...)
+		if o.two() {
+			out = append(out, o.interpretTwo(key, items, apart)...)
+		} else {
+			out = append(out, o.interpretKey(key, items)...)
+		}
 	}
 	return out
 }
@@ -188,6 +213,8 @@ func (o op) interpretOne(v item) (out []item) {
 		for n := range o.copies(v) {
 			out = append(out, nth(v, n))
 		}
+	case o.kind == "side":
+		return []item{o.asided(v)}
 	}
 	return out
 }
@@ -206,8 +233,12 @@ func (o op) interpretKey(key int64, items []item) (out []item) {
 		}
 		out = append(out, item{Key: key, V: sum})
 	case "global":
-		out = append(out, paneItem(key, time.Time{}, time.Time{}, summed(items)))
-	case "session":
+		out = append(out, o.paneItem(key, time.Time{}, time.Time{}, summed(items)))
+	case "list", "map state", "reducing":
+		out = o.interpretState(key, items)
+	case "late aside":
+		out = append(out, item{Key: key, V: int64(len(items))})
+	case "session", "late session":
 		out = o.interpretSessions(key, items)
 	default:
 		out = o.interpretAligned(key, items)
@@ -227,7 +258,7 @@ func summed(items []item) summary {
 // interpretAligned tries every window that a record may be in.
 func (o op) interpretAligned(key int64, items []item) (out []item) {
 	size, slide := int64(o.size()), int64(o.slide())
-	if o.kind == "tumbling" {
+	if o.kind == "tumbling" || o.kind == "late tumbling" {
 		slide = size
 	}
 	windows := map[int64][]item{}
@@ -239,7 +270,7 @@ func (o op) interpretAligned(key int64, items []item) (out []item) {
 		}
 	}
 	for begin, items := range windows {
-		out = append(out, paneItem(key, time.Unix(0, begin), time.Unix(0, begin+size), summed(items)))
+		out = append(out, o.paneItem(key, time.Unix(0, begin), time.Unix(0, begin+size), summed(items)))
 	}
 	return out
 }
@@ -252,7 +283,7 @@ func (o op) interpretSessions(key int64, items []item) (out []item) {
 		for upto < len(items) && items[upto].At <= items[upto-1].At+gap {
 			upto++
 		}
-		out = append(out, paneItem(key, time.Unix(0, items[from].At), time.Unix(0, items[upto-1].At+gap), summed(items[from:upto])))
+		out = append(out, o.paneItem(key, time.Unix(0, items[from].At), time.Unix(0, items[upto-1].At+gap), summed(items[from:upto])))
 		from = upto
 	}
 	return out
