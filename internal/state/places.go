@@ -127,7 +127,7 @@ func (p *places[K]) upsert(k *Keyed[K]) (unsafe.Pointer, error) {
 
 // note remembers the slot of the key in hand.
 func (p *places[K]) note(k *Keyed[K], slot unsafe.Pointer) {
-	if k.place < ahead && p.moves == p.t.moves {
+	if k.place < ahead {
 		p.at[k.place] = p.t.offset(slot)
 	}
 }
