@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 
+	"github.com/thalweg-io/thalweg/internal/codec"
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 )
 
@@ -16,20 +17,33 @@ type rows[K comparable, V any] struct {
 	full   []bool // of which groups a base is written
 	groups []row[K, V]
 	gone   []row[K, V] // scratch of remove
+	weighs codec.Weights[V]
+	even   bool // all values take equally many bytes, which are few
+	weight [1]int
 }
 
 type row[K comparable, V any] struct {
 	spaces []int64
 	keys   []K
 	vals   []V
+	weight int // of vals, unless they are even
 }
 
-// rowsInChunk is what goes into one chunk. All groups may have as many in the making.
-const rowsInChunk = 256
+// What goes into one chunk, but for a single entry that is larger. All groups may have as many in the making.
+const (
+	rowsInChunk  = 256
+	bytesInChunk = 32 << 10
+)
 
 func newRows[K comparable, V any](c *columns[K, V], k *Config, s *saving, table int, kind checkpoint.TableKind) *rows[K, V] {
-	return &rows[K, V]{c: c, out: s.out, first: k.From, table: table, kind: kind, full: s.full,
+	r := &rows[K, V]{c: c, out: s.out, first: k.From, table: table, kind: kind, full: s.full,
 		groups: make([]row[K, V], s.groups), gone: make([]row[K, V], s.groups)}
+	if r.even = !kind.Valued(); !r.even {
+		r.weighs = codec.WeightsOf(c.vals)
+		each, even := r.weighs.Each()
+		r.even = even && each <= bytesInChunk/rowsInChunk
+	}
+	return r
 }
 
 // add takes an entry of a group, counted from the first own one.
@@ -41,8 +55,12 @@ func (r *rows[K, V]) add(group int, space int64, key K, val V) {
 	g.keys = append(g.keys, key)
 	if r.kind.Valued() {
 		g.vals = append(g.vals, val)
+		if !r.even {
+			r.weighs.Of(r.weight[:], g.vals[len(g.vals)-1:])
+			g.weight += r.weight[0]
+		}
 	}
-	if len(g.keys) >= rowsInChunk {
+	if len(g.keys) >= rowsInChunk || g.weight >= bytesInChunk {
 		r.flush(group)
 	}
 }
@@ -60,7 +78,7 @@ func (r *rows[K, V]) flush(group int) {
 	})
 	clear(g.keys)
 	clear(g.vals)
-	g.spaces, g.keys, g.vals = g.spaces[:0], g.keys[:0], g.vals[:0]
+	g.spaces, g.keys, g.vals, g.weight = g.spaces[:0], g.keys[:0], g.vals[:0], 0
 }
 
 // end writes what is left.
