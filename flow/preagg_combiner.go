@@ -187,7 +187,7 @@ func (o *combiner[K, T, A, R]) fold(values []T, keys []K, hashes []uint64, last 
 			add(&p.batch.Values[place].A, v)
 			continue
 		}
-		p.add(at, mixed, hashes[i], last, partial[K, A]{Key: keys[i], A: o.one(v)})
+		o.one(p.add(at, mixed, hashes[i], last, keys[i]), v)
 		if n := len(p.batch.Values); n >= p.most {
 			return i + 1
 		}
@@ -204,13 +204,12 @@ func (o *combiner[K, T, A, R]) last(at int64) int64 {
 	return o.grid.last(at)
 }
 
-// one is what comes of one record.
-func (o *combiner[K, T, A, R]) one(v T) (a A) {
+// one makes the zero a what comes of one record.
+func (o *combiner[K, T, A, R]) one(a *A, v T) {
 	if o.a.New != nil {
-		a = o.a.New()
+		*a = o.a.New()
 	}
-	o.a.Add(&a, v)
-	return a
+	o.a.Add(a, v)
 }
 
 // lift makes each record an aggregate of its own.
@@ -231,8 +230,8 @@ func (o *combiner[K, T, A, R]) lift(values []T, from, upto int, last int64) {
 		return
 	}
 	for i, v := range values[from:upto] {
-		out[i].Key = keys[i]
-		out[i].A = o.one(v)
+		out[i] = partial[K, A]{Key: keys[i]}
+		o.one(&out[i].A, v)
 	}
 }
 

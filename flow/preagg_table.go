@@ -61,14 +61,15 @@ func mixOf(last int64) uint64 {
 	return x ^ x>>32
 }
 
-// add makes a partial at the place of an index entry that is free.
-func (p *partials[K, A]) add(at int, mixed, hash uint64, last int64, v partial[K, A]) {
-	p.batch.Values = append(p.batch.Values, v)
+// add makes a partial at the place of an index entry that is free, and gives its aggregate, a zero one, until the next add.
+func (p *partials[K, A]) add(at int, mixed, hash uint64, last int64, key K) *A {
+	p.batch.Values = append(p.batch.Values, partial[K, A]{Key: key})
 	p.batch.Times = append(p.batch.Times, last)
 	p.batch.Hashes = append(p.batch.Hashes, hash)
 	n := len(p.batch.Values)
 	p.index[at] = mixed&^placeMask | uint64(n)
 	p.first = min(p.first, last)
+	return &p.batch.Values[n-1].A
 }
 
 // grow makes the index larger if it is half full. lastOf is the last moment of a slice that a time is in.
