@@ -11,14 +11,23 @@ import (
 
 	"github.com/thalweg-io/thalweg/connector/files"
 	"github.com/thalweg-io/thalweg/connector/probe"
+	"github.com/thalweg-io/thalweg/examples/internal/combined"
 	"github.com/thalweg-io/thalweg/flow"
 	"github.com/thalweg-io/thalweg/format/json"
 	"github.com/thalweg-io/thalweg/format/lines"
 )
 
-// bound is how far a line of the log may be behind the newest before it: a server writes a line when the request ends, and stamps it with its
-// begin. The most in access.log is 59 s.
-const bound = time.Minute
+// Request is what the job takes from a line of the log.
+type Request struct {
+	Time   time.Time
+	Status int
+	Bytes  int64
+}
+
+func parse(_ context.Context, line string) (Request, error) {
+	r, err := combined.Parse(line)
+	return Request{r.Time, r.Status, r.Bytes}, err
+}
 
 // Minute is a line of the output.
 type Minute struct {
@@ -63,8 +72,8 @@ func (o options) build(job *flow.Job) error {
 		from = append(from, files.Rate(o.rate))
 	}
 	text := flow.Read[string](job, "log", files.From(o.input, from...), lines.Text(), read...)
-	requests := flow.TryMap(text, "parse", func(_ context.Context, line string) (Request, error) { return parse(line) }).
-		EventTime(func(r Request) time.Time { return r.Time }, flow.OutOfOrder(bound))
+	requests := flow.TryMap(text, "parse", parse).
+		EventTime(func(r Request) time.Time { return r.Time }, flow.OutOfOrder(combined.Bound))
 	if o.probe != "" {
 		flow.To(requests, "probe", probe.To[Request](o.probe))
 	}
