@@ -58,18 +58,26 @@ func (s *space) blob(r ref) []byte {
 
 // putBlob copies b into the space.
 func (s *space) putBlob(b []byte) (ref, error) {
-	if len(b) == 0 {
+	r, err := s.newBlob(len(b))
+	if r != 0 {
+		copy(s.blob(r), b)
+	}
+	return r, err
+}
+
+// newBlob is a place for n bytes; whatever was there before is in it.
+func (s *space) newBlob(n int) (ref, error) {
+	if n == 0 {
 		return 0, nil
 	}
-	if len(b) > maxBlob {
-		return 0, fmt.Errorf("%d encoded bytes of one key or value; at most %d can be kept", len(b), maxBlob)
+	if n > maxBlob {
+		return 0, fmt.Errorf("%d encoded bytes of one key or value; at most %d can be kept", n, maxBlob)
 	}
-	off, err := s.placeBlob(len(b))
+	off, err := s.placeBlob(n)
 	if err != nil {
 		return 0, err
 	}
-	copy(unsafe.Slice((*byte)(s.at(off)), len(b)), b)
-	return ref(off/blobUnit<<refLengthBits) | ref(len(b)), nil
+	return ref(off/blobUnit<<refLengthBits) | ref(n), nil
 }
 
 func (s *space) placeBlob(n int) (uint64, error) {
@@ -113,13 +121,22 @@ func (s *space) freeBlob(r ref) {
 
 // replaceBlob puts b where r was if the place is large enough and not far too large, else elsewhere.
 func (s *space) replaceBlob(r ref, b []byte) (ref, error) {
-	if n := r.length(); n > 0 && len(b) > 0 && n <= maxSlabbed && len(b) <= maxSlabbed && blobClass(n) == blobClass(len(b)) {
-		copy(unsafe.Slice((*byte)(s.at(r.offset())), len(b)), b)
-		return r&^maxBlob | ref(len(b)), nil
+	r, err := s.resizeBlob(r, len(b))
+	if r != 0 {
+		copy(s.blob(r), b)
 	}
-	n, err := s.putBlob(b)
+	return r, err
+}
+
+// resizeBlob makes the place of r one of n bytes, or finds another one. What is in it then must be written anew. r stays as it is on an error, which
+// comes with no ref.
+func (s *space) resizeBlob(r ref, n int) (ref, error) {
+	if have := r.length(); have > 0 && n > 0 && have <= maxSlabbed && n <= maxSlabbed && blobClass(have) == blobClass(n) {
+		return r&^maxBlob | ref(n), nil
+	}
+	place, err := s.newBlob(n)
 	if err == nil {
 		s.freeBlob(r)
 	}
-	return n, err
+	return place, err
 }

@@ -7,12 +7,14 @@ import (
 	"github.com/thalweg-io/thalweg/internal/codec"
 )
 
-// store is a space with tables of values V in it, and how a V lies in a slot: as it is, or as a ref to what its codec gives.
+// store is a space with tables of values V in it, and how a V lies in a slot: as it is, or as a ref to its bytes: packed, or what its codec gives if
+// it cannot be.
 type store[K comparable, V any] struct {
 	l     *layout[K]
 	space *space
 	codec codec.Codec[V]
-	one   [1]V // scratch for encoding and decoding one value
+	pack  *codec.Packer[V] // nil: there is none for V
+	one   [1]V             // scratch for one boxed value
 	buf   []byte
 	runs  [2]Slots[V] // the run in hand and the one whose lines are on their way
 }
@@ -27,7 +29,11 @@ func newStore[K comparable, V any](c *Config) (*store[K, V], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store[K, V]{l: l, space: newSpace(c), codec: values}, nil
+	s := &store[K, V]{l: l, space: newSpace(c), codec: values}
+	if l.boxed {
+		s.pack, _ = codec.PackerOf[V]()
+	}
+	return s, nil
 }
 
 // inline is the value of a slot whose values lie in it.
@@ -36,12 +42,16 @@ func (s *store[K, V]) inline(slot unsafe.Pointer) *V { return (*V)(unsafe.Add(sl
 func (s *store[K, V]) ref(slot unsafe.Pointer) *ref { return (*ref)(unsafe.Add(slot, s.l.valOff)) }
 
 // load gives a copy of the value of a slot.
-func (s *store[K, V]) load(slot unsafe.Pointer) V {
+func (s *store[K, V]) load(slot unsafe.Pointer) (v V) {
 	if !s.l.boxed {
 		return *s.inline(slot)
 	}
+	if r := *s.ref(slot); s.pack != nil && r != 0 {
+		s.pack.Unpack(s.space.blob(r), &v)
+		return v
+	}
 	s.decode(slot)
-	v := s.one[0]
+	v = s.one[0]
 	clear(s.one[:])
 	return v
 }
@@ -51,6 +61,10 @@ func (s *store[K, V]) decode(slot unsafe.Pointer) {
 	r := *s.ref(slot)
 	if r == 0 { // just added
 		clear(s.one[:])
+		return
+	}
+	if s.pack != nil {
+		s.pack.Unpack(s.space.blob(r), &s.one[0])
 		return
 	}
 	if _, err := s.codec.Decode(s.space.blob(r), s.one[:]); err != nil {
@@ -76,14 +90,9 @@ func (s *store[K, V]) update(t *table[K], key *K, hash uint64, f func(v *V, fres
 
 // encode makes one the boxed value of a slot that holds key.
 func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Pointer) error {
-	b, err := s.codec.Append(s.buf[:0], s.one[:])
-	clear(s.one[:])
-	if err != nil {
-		return err
-	}
-	s.buf = b
+	defer clear(s.one[:])
 	base := s.space.base
-	r, err := s.space.replaceBlob(*s.ref(slot), b)
+	r, err := s.box(*s.ref(slot))
 	if err != nil {
 		return err
 	}
@@ -92,4 +101,21 @@ func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Point
 	}
 	*s.ref(slot) = r
 	return nil
+}
+
+// box writes one to where r was, or elsewhere.
+func (s *store[K, V]) box(r ref) (ref, error) {
+	if s.pack != nil {
+		r, err := s.space.resizeBlob(r, s.pack.Size(&s.one[0]))
+		if err == nil && r != 0 {
+			s.pack.Pack(s.space.blob(r), &s.one[0])
+		}
+		return r, err
+	}
+	b, err := s.codec.Append(s.buf[:0], s.one[:])
+	if err != nil {
+		return 0, err
+	}
+	s.buf = b
+	return s.space.replaceBlob(r, b)
 }
