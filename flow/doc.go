@@ -17,6 +17,11 @@
 //   - State handles, timers and an Out are valid only inside a call of their operator. Get returns a copy; only Set and Update write.
 //   - The program's main runs in the client and again in every worker, with the same arguments: it has no side effects before Main, and
 //     what it builds does not depend on the machine, the time, the environment or files.
+//   - The watermark of a stream is the lowest of its inputs' that are neither idle nor at their end. A split of a source that is open and has given nothing
+//     holds it back, and with it windows and timers, unless EventTime has Idle.
+//   - A record whose address goes where the compiler cannot follow it (&v handed to a function value or to an interface's method) is moved to the heap as
+//     soon as the function that has it for a parameter is called: an allocation for every record, not only for those that come to that line. Copy it
+//     first, in the branch that needs it (w := v). A function literal that uses v and is handed to Update is an allocation as well; Get and Set are none.
 //   - A mistake in building is remembered with the caller's file and line; all are reported together, before anything starts.
 //   - Names are unique in a job and become the uids under which state is found again; option UID keeps a uid when a name changes.
 //   - An operator that sets no parallelism takes its input's; a source that sets none, the job's default.
