@@ -1,5 +1,5 @@
-// Package hosts runs a job for a benchmark: on one worker's host, or on two of this process that a TCP connection joins, with a stand-in for the
-// leader that takes checkpoints when it is told to. There is no cluster and no restart: the first failure is the end.
+// Package hosts runs a job for a benchmark: on one worker's host, or on two that a TCP connection joins, in this process or in two, with a
+// stand-in for the leader that takes checkpoints when it is told to. There is no cluster and no restart: the first failure is the end.
 //
 // It is used by benchmarks only.
 package hosts
@@ -37,38 +37,63 @@ var generation = job.Generation{Epoch: 1, N: 1}
 
 // Start runs a job. dir is for temporary files and checkpoints. apart has the last vertex run on a second host.
 func Start(g *stream.Graph, dir string, apart bool) (*Bed, error) {
-	b := &Bed{graph: g, id: string(job.NewID()), files: schemes.Open(), acks: make(chan *thalwegv1.Acknowledge, 64), failed: make(chan error, 1)}
-	var err error
-	if b.network, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		b.files.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		return nil, err
 	}
-	names := []string{"first"}
+	hosts := []string{first}
 	if apart {
-		names = append(names, "second")
+		hosts = append(hosts, second)
 	}
+	return start(g, dir, string(job.NewID()), l, l.Addr().String(), hosts, apart), nil
+}
+
+// Part is one end of a job whose last vertex runs in a process of its own. Both processes are given the same graph and id, and the receiving end
+// is there first. There are no checkpoints.
+type Part struct {
+	Job     string       // any name
+	Network net.Listener // of the receiving end, which closes it; nil: it is the sending end
+	Address string       // of that listener
+}
+
+// StartPart runs one end of a job.
+func StartPart(g *stream.Graph, dir string, p Part) *Bed {
+	if p.Network != nil {
+		return start(g, dir, p.Job, p.Network, p.Network.Addr().String(), []string{second}, true)
+	}
+	return start(g, dir, p.Job, nil, p.Address, []string{first}, true)
+}
+
+// The hosts that there are. All vertices run on the first, or all but the last.
+const first, second = "first", "second"
+
+// start runs what some hosts have of a job; if apart, that is in two. Records come to the last of them by l, whose address is known to all.
+func start(g *stream.Graph, dir, id string, l net.Listener, address string, names []string, apart bool) *Bed {
+	b := &Bed{graph: g, id: id, network: l, files: schemes.Open(), acks: make(chan *thalwegv1.Acknowledge, 64), failed: make(chan error, 1)}
 	var placement []*thalwegv1.Placement
-	tasks := make([][]*thalwegv1.TaskID, len(names))
+	tasks := map[string][]*thalwegv1.TaskID{}
 	for i, v := range g.Job.Vertices {
-		on := 0
+		on := first
 		if apart && i == len(g.Job.Vertices)-1 {
-			on = 1
+			on = second
 		}
 		id := job.TaskID{Vertex: v.Id}.Proto()
 		tasks[on] = append(tasks[on], id)
-		placement = append(placement, &thalwegv1.Placement{Task: id, Taskmanager: names[on], Incarnation: names[on], DataAddress: b.network.Addr().String()})
+		placement = append(placement, &thalwegv1.Placement{Task: id, Taskmanager: on, Incarnation: on, DataAddress: address})
 	}
 	for _, name := range names {
 		h := stream.NewHost(g, stream.HostConfig{Job: b.id, TaskManagerIncarnation: name, Incarnation: name, TempDir: dir, Storage: b.files, InlineThreshold: 20 << 10}, b)
 		h.SessionEpoch(1)
 		b.hosts = append(b.hosts, h)
 	}
-	b.serving.Go(b.accept)
+	if l != nil {
+		b.serving.Go(b.accept)
+	}
 	for i := len(names) - 1; i >= 0; i-- {
-		b.hosts[i].Deploy(&thalwegv1.Deploy{Job: b.id, GraphVersion: 1, Generation: generation.Proto(), Tasks: tasks[i], Placement: placement,
+		b.hosts[i].Deploy(&thalwegv1.Deploy{Job: b.id, GraphVersion: 1, Generation: generation.Proto(), Tasks: tasks[names[i]], Placement: placement,
 			CheckpointDir: "file://" + dir + "/" + b.id})
 	}
-	return b, nil
+	return b
 }
 
 // accept hands connections to the last host, as a taskmanager does, until the listener is closed.
@@ -124,7 +149,9 @@ func (b *Bed) Close() {
 	for _, h := range b.hosts {
 		h.Close()
 	}
-	b.network.Close()
+	if b.network != nil {
+		b.network.Close()
+	}
 	b.serving.Wait()
 	b.files.Close()
 }
