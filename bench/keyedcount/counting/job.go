@@ -47,6 +47,10 @@ func graph[R any, K comparable](s Shape, f form[R, K], c *Control, o Observer) (
 	}
 	return flow.Build("keyed count", 1, func(j *flow.Job) error {
 		records := flow.From(j, "generate", flow.Source[R](src))
+		if s.SourceOnly {
+			flow.To(records, "discard", flow.Sink[R](dropping[R, K]{f, c}))
+			return nil
+		}
 		if s.record() == Number {
 			records = flow.Map(records, "map", func(r R) R { return r })
 		} else { // what is returned and does not fit into registers goes through memory
@@ -122,3 +126,23 @@ func (d discard[K, V]) Write(values []flow.Entry[K, V]) error {
 
 // Close implements flow.Writer.
 func (d discard[K, V]) Close() error { return nil }
+
+// dropping is the sink of a source alone.
+type dropping[R any, K comparable] struct {
+	form[R, K]
+	c *Control
+}
+
+// Writer implements flow.Sink.
+func (d dropping[R, K]) Writer(flow.Task) (flow.Writer[R], error) { return d, nil }
+
+// Write implements flow.Writer.
+func (d dropping[R, K]) Write(values []R) error {
+	if d.number(d.key(values[len(values)-1])) == mark {
+		d.c.marks <- struct{}{}
+	}
+	return nil
+}
+
+// Close implements flow.Writer.
+func (d dropping[R, K]) Close() error { return nil }

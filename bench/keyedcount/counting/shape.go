@@ -23,6 +23,8 @@ type Shape struct {
 	Operator string
 	Record   string
 	Zipf     bool // a key is as frequent as one over its rank, else all are equally so
+	// SourceOnly has nothing behind the source: what it gives is dropped.
+	SourceOnly bool
 }
 
 func (s Shape) operator() string { return either(s.Operator, Rolling) }
