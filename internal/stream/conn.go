@@ -15,6 +15,9 @@ const gathered = 32 << 10
 // readAhead is what a connection's reader takes from the kernel at once.
 const readAhead = 64 << 10
 
+// silence is after how long without a sign of the other host a connection is lost: what heartbeats have.
+const silence = 10 * time.Second
+
 // conn is one data connection. Frames wait in a queue, and all that wait go out in one writev whenever the writer is free.
 type conn struct {
 	nc     net.Conn
@@ -42,6 +45,7 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, peer string) *conn {
+	bounded(nc)
 	c := &conn{nc: nc, peer: peer, ready: make(chan struct{}, 1), done: make(chan struct{})}
 	c.wg.Add(2) // start's: counted here, since whoever closes the links may wait before it has run
 	return c
