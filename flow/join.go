@@ -85,7 +85,7 @@ func windowJoin[K comparable, A, B, U any](op *Op[K], w Window, f func(A, B, *Ou
 		if c.time == stream.NoTime {
 			return errNoTime
 		}
-		windows, over := 0, op.reached.of(c.hash)
+		windows, over := 0, op.reached.of(c.keyed.Hash())
 		for begin := floor(c.time-offset, slide)*slide + offset; begin > c.time-size; begin -= slide {
 			if last := begin + size - 1; last > over {
 				keep(begin)
@@ -156,7 +156,7 @@ func interval[K comparable, V, W, U any](op *Op[K], c *Ctx[K], own *shelf[V], en
 	if at == stream.NoTime {
 		return errNoTime
 	}
-	over := op.reached.of(c.hash)
+	over := op.reached.of(c.keyed.Hash())
 	if at <= over {
 		op.task.Counters().AddLate(1)
 		return nil

@@ -93,15 +93,14 @@ func (op *Op[K]) declare(name, schema string) {
 
 // Ctx is the record, or the timer, in hand.
 type Ctx[K comparable] struct {
-	key       K
-	hash      uint64
+	keyed     *state.Keyed[K]
 	time      int64
 	watermark int64
 	clock     func() int64
 }
 
 // Key is the key in hand.
-func (c *Ctx[K]) Key() K { return c.key }
+func (c *Ctx[K]) Key() K { return c.keyed.Key() }
 
 // Time is the event time of the record, or the time of the timer; zero without EventTime.
 func (c *Ctx[K]) Time() time.Time { return timeOf(c.time) }
@@ -220,8 +219,8 @@ func (t *Timer[K, U]) Cancel(_ *Ctx[K], at time.Time) { t.in.Cancel(at.UnixNano(
 func (t *Timer[K, U]) next() (int64, bool) { return t.in.Next() }
 
 func (t *Timer[K, U]) due(upto int64) error {
-	return t.in.Due(upto, func(key K, hash uint64, at int64) error { // with the key in hand
-		t.op.ctx.key, t.op.ctx.hash, t.op.ctx.time = key, hash, at
+	return t.in.Due(upto, func(_ K, _ uint64, at int64) error { // with the key in hand
+		t.op.ctx.time = at
 		if t.proc {
 			t.op.ctx.time = stream.NoTime
 		}
@@ -255,7 +254,8 @@ func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op
 		return nil, err
 	}
 	p := &operating[K, U]{name: n.name, keyed: keyed, out: newOut[U](next), next: next.(stream.Input[U]), watermark: stream.NoTime}
-	p.ctx = &Ctx[K]{watermark: stream.NoTime, clock: b.t.Now}
+	p.out.watch(b.t, n.name, func() uint64 { return keyed.Hash() ^ uint64(p.out.time)<<1 }) // enough to tell records of one key apart that have times
+	p.ctx = &Ctx[K]{keyed: keyed, watermark: stream.NoTime, clock: b.t.Now}
 	p.op = &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid(), ends: b.ends, keyed: keyed, out: p.out, ctx: p.ctx}
 	p.opens, p.closes = f(p.op)
 	if len(p.op.problems) > 0 {
@@ -295,15 +295,16 @@ func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 		hashes = p.hashes
 	}
 	p.keyed.Batch(keys, hashes)
-	for i := range b.Values {
+	ctx, out, times := p.ctx, p.out, b.Times
+	for i, v := range b.Values {
 		p.keyed.SeekNext(i)
-		at := timeAt(b.Times, i)
-		p.ctx.key, p.ctx.hash, p.ctx.time, p.out.time = keys[i], hashes[i], at, at
-		if err := p.record(p.ctx, b.Values[i], p.out); err != nil {
+		at := timeAt(times, i)
+		ctx.time, out.time = at, at
+		if err := p.record(ctx, v, out); err != nil {
 			return &OperatorError{Operator: p.name, Err: err}
 		}
-		if p.out.err != nil {
-			return p.out.err
+		if out.err != nil {
+			return out.err
 		}
 	}
 	if err := p.keyed.Err(); err != nil {

@@ -177,6 +177,6 @@ func (s *store[K, V]) updateBatch(t *table[K], keys []K, hashes []uint64, f func
 }
 
 // below is 1 if a difference of two words is in the stamp only, else 0.
-func below(difference uint64) uint64 {
+func below[W uint64](difference W) W {
 	return (difference>>7 - 1) >> 63
 }

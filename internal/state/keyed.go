@@ -14,6 +14,8 @@ type Config struct {
 	MaxParallelism int    // number of key groups of the job's vertex, 1 to 32768
 	From, To       int    // key groups [From, To) are this subtask's
 
+	Now func() int64 // processing time, in ns since 1970, for state with a TTL; nil: there is none
+
 	onHeap bool // for tests: the form of memory that systems without mappings have
 }
 
@@ -31,6 +33,7 @@ type Keyed[K comparable] struct {
 	places  []*places[K]
 	keys    []K // the batch in hand
 	hashes  []uint64
+	ages    ages
 	err     error
 	closed  bool
 
@@ -84,6 +87,7 @@ func (k *Keyed[K]) Seek(key K, hash uint64) { k.key, k.hash, k.place = key, hash
 // Batch takes a batch of keys in hand, none of them yet: SeekNext does. It keeps keys and hashes, of the same length, until the next Batch.
 func (k *Keyed[K]) Batch(keys []K, hashes []uint64) {
 	k.keys, k.hashes = keys, hashes
+	k.tick()
 	for _, p := range k.places {
 		p.begin(hashes)
 	}
@@ -92,11 +96,18 @@ func (k *Keyed[K]) Batch(keys []K, hashes []uint64) {
 // SeekNext takes key number i of the batch in hand. It is called for each of them, in order; Seek may come between. What it costs less than Seek is
 // that the handles find the keys of a run of the batch together, while memory brings what the next run needs.
 func (k *Keyed[K]) SeekNext(i int) {
-	if i&(ahead-1) == 0 {
+	k.place = i & (ahead - 1)
+	if k.place == 0 {
 		k.turn(i)
 	}
-	k.key, k.hash, k.place = k.keys[i], k.hashes[i], i&(ahead-1)
+	k.key, k.hash = k.keys[i], k.hashes[i]
 }
+
+// Key is the key in hand.
+func (k *Keyed[K]) Key() K { return k.key }
+
+// Hash is that of the key in hand.
+func (k *Keyed[K]) Hash() uint64 { return k.hash }
 
 // turn begins the run of the batch that begins with key number i.
 func (k *Keyed[K]) turn(i int) {

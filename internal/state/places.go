@@ -11,8 +11,8 @@ type places[K comparable] struct {
 	t     *table[K]
 	moves uint64
 	// Where the slot of each key of the run begins, from the base of the space; 0: not known. No slot is there, because spaces begin with nowhere. The
-	// last stays 0: it is for a key in hand that is of no run.
-	at [ahead + 1]uint64
+	// rest stays 0: ahead is the place of a key in hand that is of no run, and so many that no index needs a check.
+	at [2 * ahead]uint64
 
 	next struct { // the run after that: its home lines are on their way from memory
 		n     int
@@ -44,7 +44,7 @@ func (p *places[K]) turn(keys []K, hashes, rest []uint64) {
 	p.n, p.uses, p.moves = len(keys), 0, p.t.moves
 	if !wanted {
 		p.next.n = 0
-		clear(p.at[:])
+		clear(p.at[:ahead])
 		return
 	}
 	p.locate(keys, hashes)
@@ -67,7 +67,7 @@ func (p *places[K]) locate(keys []K, hashes []uint64) {
 	} else {
 		p.locateEach(keys, hashes)
 	}
-	clear(p.at[n:])
+	clear(p.at[n:ahead])
 }
 
 // locateFour is locate for lines of four. It looks into the home lines only and branches nowhere: see resolveFour.
@@ -77,8 +77,10 @@ func (p *places[K]) locateFour(hashes []uint64) {
 		home := p.next.home[i&(ahead-1)]
 		line := (*[8]uint64)(unsafe.Add(base, home))
 		want := wordOf(h)
-		a, b, c, d := below(line[0]^want), below(line[2]^want), below(line[4]^want), below(line[6]^want)
-		p.at[i&(ahead-1)] = (home + 16*(b+2*c+3*d)) & -(a | b | c | d)
+		// A difference in the stamp only becomes -1, and every other one something that is not negative.
+		a, b, c, d := (line[0]^want)>>7-1, (line[2]^want)>>7-1, (line[4]^want)>>7-1, (line[6]^want)>>7-1
+		at := home + b>>63<<4 + c>>63<<5 + d>>63*48
+		p.at[i&(ahead-1)] = at & uint64(int64(a|b|c|d)>>63)
 	}
 }
 
@@ -95,7 +97,7 @@ func (p *places[K]) locateEach(keys []K, hashes []uint64) {
 // known is the slot of the key in hand, or nil if it is not known.
 func (p *places[K]) known(k *Keyed[K]) unsafe.Pointer {
 	p.uses++
-	if at := p.at[k.place]; at != 0 && p.moves == p.t.moves {
+	if at := p.at[k.place&(2*ahead-1)]; at != 0 && p.moves == p.t.moves {
 		return unsafe.Add(p.t.space.base, at)
 	}
 	return nil

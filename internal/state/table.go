@@ -87,14 +87,17 @@ func (l *layout[K]) home(hash uint64, n uint32) uint32 {
 	return uint32(uint64(uint32(hash))*uint64(n/l.line)>>32) * l.line
 }
 
-func wordOf(hash uint64) uint64 { return hash<<hashInWord | occupied }
+// The compiler does not inline a plain function of this package into generic code that another package instantiates, which all hot loops here are.
+// It does inline a generic one. That is all that the type parameters of wordOf, word and below are for.
+
+func wordOf[H uint64](hash H) H { return hash<<hashInWord | occupied }
 
 // offset is that of a slot from the base of the space.
 func (t *table[K]) offset(slot unsafe.Pointer) uint64 {
 	return uint64(uintptr(slot) - uintptr(t.space.base))
 }
 
-func word(slot unsafe.Pointer) *uint64 { return (*uint64)(slot) }
+func word[P unsafe.Pointer](slot P) *uint64 { return (*uint64)(slot) }
 
 // slot is the address of a slot by its number.
 func (t *table[K]) slot(base unsafe.Pointer, i uint32) unsafe.Pointer {
@@ -110,7 +113,7 @@ func (t *table[K]) find(key *K, hash uint64) unsafe.Pointer {
 // probe returns the slot of a key and its number in its segment, or nil.
 func (t *table[K]) probe(key *K, hash uint64) (unsafe.Pointer, uint32) {
 	p := t.dir[t.index(hash)]
-	base := t.space.at(uint64(p.line) * lineSize)
+	base := unsafe.Add(t.space.base, uint64(p.line)*lineSize)
 	want := wordOf(hash)
 	i := t.l.home(hash, p.slots)
 	if t.four {

@@ -16,15 +16,27 @@ type Value[K comparable, V any] struct {
 	io   columns[K, V]
 	rec  recorder[K, V]
 	run  places[K]
+
+	plain bool    // a V lies in its slot as it is,
+	off   uintptr // here
 }
 
 // NewValue declares a value under a name that is unique among the states of k. A V that cannot be encoded is an error that names the field.
 func NewValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], error) {
+	v, err := makeValue[K, V](k, name)
+	if err != nil {
+		return nil, err
+	}
+	return v, k.add(v)
+}
+
+// makeValue is NewValue for what is registered as a part of something else.
+func makeValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], error) {
 	s, err := newStore[K, V](&k.c)
 	if err != nil {
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
-	v := &Value[K, V]{k: k, name: name, s: s}
+	v := &Value[K, V]{k: k, name: name, s: s, plain: !s.l.boxed, off: s.l.valOff}
 	if v.t, err = newTable(s.l, s.space, &k.c); err != nil {
 		s.space.close()
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
@@ -33,7 +45,7 @@ func NewValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], erro
 	v.run.init(v.t)
 	k.follow(&v.run)
 	v.io = columns[K, V]{keys: k.codec, vals: s.codec}
-	return v, k.add(v)
+	return v, nil
 }
 
 // Get returns a copy of the value of the key in hand; false: it has none.
@@ -64,10 +76,18 @@ func (v *Value[K, V]) Set(x V) {
 
 // Update changes the value of the key in hand, which begins as the zero value. The pointer is valid inside f only.
 func (v *Value[K, V]) Update(f func(*V)) {
+	if slot := v.run.known(v.k); slot != nil && v.plain && *word(slot)&stampMask == v.t.now {
+		f((*V)(unsafe.Add(slot, v.off))) // known, and changed before: nothing is to be done
+		return
+	}
+	v.update(f)
+}
+
+func (v *Value[K, V]) update(f func(*V)) {
 	slot, err := v.upsert()
 	switch {
 	case err != nil:
-	case !v.s.l.boxed:
+	case v.plain:
 		f(v.s.inline(slot))
 	default:
 		v.s.decode(slot)
