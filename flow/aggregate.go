@@ -13,9 +13,11 @@ func Aggregate[K comparable, T, A, R any](w Windowed[K, T], name string, a Aggre
 
 // AggregateThen makes records of type U out of each result.
 func AggregateThen[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Aggregator[T, A, R], f func(p Pane[K, R], out *Out[U]) error, o ...Option) Stream[U] {
-	return aggregate[K, T, A, R, U](w, name, a, func(n *node, next any) (func(Pane[K, R], int64) error, func() error) {
-		out := newOut[U](next)
+	return aggregate[K, T, A, R, U](w, name, a, func(b *builder, n *node, next any) (func(Pane[K, R], int64) error, func() error) {
+		panes := uint64(0)
+		out := newOut[U](next).watch(b.t, n.name, func() uint64 { return panes })
 		return func(p Pane[K, R], at int64) error {
+			panes++
 			out.time = at
 			if err := f(p, out); err != nil {
 				return &OperatorError{Operator: n.name, Err: err}
@@ -31,14 +33,14 @@ func Reduce[K comparable, T any](w Windowed[K, T], name string, f func(a, b T) T
 }
 
 // plainPanes emits panes as they are.
-func plainPanes[K comparable, R any](_ *node, next any) (func(Pane[K, R], int64) error, func() error) {
-	out := newOut[Pane[K, R]](next)
+func plainPanes[K comparable, R any](b *builder, n *node, next any) (func(Pane[K, R], int64) error, func() error) {
+	out := newOut[Pane[K, R]](next).watch(b.t, n.name, nil)
 	return func(p Pane[K, R], at int64) error { out.emit(p, at); return out.err }, out.flush
 }
 
 // aggregate adds a window operator; emitter makes what takes its results in a subtask.
 func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Aggregator[T, A, R],
-	emitter func(n *node, next any) (func(Pane[K, R], int64) error, func() error), o []Option) Stream[U] {
+	emitter func(b *builder, n *node, next any) (func(Pane[K, R], int64) error, func() error), o []Option) Stream[U] {
 	s := w.keyed.stream
 	n := &node{name: name, kind: "window", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}, keyed: true}
 	aggregating(s.job, n, "window", a)
@@ -67,14 +69,14 @@ func aggregate[K comparable, T, A, R, U any](w Windowed[K, T], name string, a Ag
 
 // operate makes a window operator of one subtask.
 func operate[K comparable, T, A, R, U any](b *builder, n *node, next any, w Windowed[K, T], g *giving[K, T, A, R],
-	emitter func(n *node, next any) (func(Pane[K, R], int64) error, func() error)) (any, error) {
+	emitter func(b *builder, n *node, next any) (func(Pane[K, R], int64) error, func() error)) (any, error) {
 	g.lateness, g.count = int64(w.options.lateness), b.late
 	k, err := newKeyed[K](b, n)
 	if err != nil {
 		return nil, err
 	}
 	var flush func() error
-	g.emit, flush = emitter(n, next)
+	g.emit, flush = emitter(b, n, next)
 	op, err := newWindowing(n, w, k, g, next.(stream.Input[U]), flush)
 	if err != nil {
 		k.Close()

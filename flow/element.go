@@ -20,7 +20,7 @@ type element interface {
 	gate(t *stream.TaskContext, edge int, next any) (stream.Gate, error)
 	router(t *stream.TaskContext, e *edge) (any, error)
 	fanout(next []any) any
-	sideEnd(next any) sideEnd
+	sideEnd(t *stream.TaskContext, operator string, next any) sideEnd
 	beforeSides(in any, ends sideEnds) any
 	behindSides(next any, ends sideEnds) any
 }
@@ -71,7 +71,9 @@ func (elementOf[T]) fanout(next []any) any {
 	return stream.NewFanout(inputs...)
 }
 
-func (elementOf[T]) sideEnd(next any) sideEnd { return newSideOut[T](next) }
+func (elementOf[T]) sideEnd(t *stream.TaskContext, operator string, next any) sideEnd {
+	return newSideOut[T](t, operator, next)
+}
 
 func (elementOf[T]) beforeSides(in any, ends sideEnds) any {
 	return stream.Input[T](&beforeSides[T]{in.(stream.Input[T]), ends})

@@ -162,8 +162,10 @@ func (m *tryMapper[T, U]) Push(b *stream.Batch[T]) error {
 // FlatMap makes any number of records of each. An error fails the task.
 func FlatMap[T, U any](s Stream[T], name string, f func(v T, out *Out[U]) error, o ...Option) Stream[U] {
 	n := &node{name: name, kind: "flatmap", at: caller(), takes: elementOf[T]{}, gives: elementOf[U]{}}
-	n.make = func(_ *builder, next any) (any, error) {
-		return &flatMapper[T, U]{link: linkTo[U](next), f: f, name: name, out: newOut[U](next)}, nil
+	n.make = func(b *builder, next any) (any, error) {
+		m := &flatMapper[T, U]{link: linkTo[U](next), f: f, name: name}
+		m.out = newOut[U](next).watch(b.t, name, func() uint64 { return uint64(m.record) })
+		return m, nil
 	}
 	return transform[U](s, n, o)
 }
@@ -173,12 +175,14 @@ type flatMapper[T, U any] struct {
 	f    func(T, *Out[U]) error
 	name string
 	out  *Out[U]
+
+	record int // of the batch: the one in hand
 }
 
 func (m *flatMapper[T, U]) Push(b *stream.Batch[T]) error {
 	m.out.batch.Split = b.Split
 	for i, v := range b.Values {
-		m.out.time = timeAt(b.Times, i)
+		m.record, m.out.time = i, timeAt(b.Times, i)
 		if err := m.f(v, m.out); err != nil {
 			return &OperatorError{Operator: m.name, Err: err}
 		}

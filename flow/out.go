@@ -15,6 +15,13 @@ type Out[T any] struct {
 	next  stream.Input[T]
 	time  int64 // of the record in hand
 	err   error // why nothing can be emitted any more
+
+	// Of an operator that may emit much: see watch.
+	task     *stream.TaskContext
+	operator string
+	inHand   func() uint64 // what tells apart the records that it emits out of; nil: nobody knows
+	last     uint64        // of inHand
+	full     int           // batches out of that one
 }
 
 func newOut[T any](next any) *Out[T] {
@@ -25,7 +32,15 @@ func newOut[T any](next any) *Out[T] {
 	return o
 }
 
-// Emit emits v with the time of the record (or timer) in hand. It blocks under backpressure and returns when the task is cancelled.
+// watch has the task look up each time that a batch is full: whether it is cancelled, and whether a barrier has waited too long for an operator that
+// goes on emitting out of one record. inHand tells one record, or timer, from the next; nil: it is not known.
+func (o *Out[T]) watch(t *stream.TaskContext, operator string, inHand func() uint64) *Out[T] {
+	o.task, o.operator, o.inHand = t, operator, inHand
+	return o
+}
+
+// Emit emits v with the time of the record (or timer) in hand. It blocks under backpressure. When the task is cancelled it returns at once; emitting more
+// then ends the function that does, so that one without an end has one.
 func (o *Out[T]) Emit(v T) { o.emit(v, o.time) }
 
 // EmitAt emits v with a time of its own.
@@ -33,17 +48,38 @@ func (o *Out[T]) EmitAt(v T, at time.Time) { o.emit(v, at.UnixNano()) }
 
 func (o *Out[T]) emit(v T, at int64) {
 	if o.err != nil {
-		return
+		stream.Unwind(o.err)
 	}
 	o.batch.Values = append(o.batch.Values, v)
 	o.batch.Times = append(o.batch.Times, at)
 	if len(o.batch.Values) == batchSize {
-		o.err = o.flush()
+		o.more()
 	}
+}
+
+// more hands on a full batch while the operator may go on.
+func (o *Out[T]) more() {
+	if o.push() != nil || o.task == nil {
+		return
+	}
+	batches := 0
+	if o.inHand != nil {
+		if now := o.inHand(); now != o.last || o.full == 0 {
+			o.last, o.full = now, 0
+		}
+		o.full++
+		batches = o.full
+	}
+	o.err = o.task.Within(o.operator, batches)
 }
 
 // flush hands on what has been emitted. Nothing may be held back when the operator returns: a barrier could come between.
 func (o *Out[T]) flush() error {
+	o.full = 0
+	return o.push()
+}
+
+func (o *Out[T]) push() error {
 	if o.err != nil || len(o.batch.Values) == 0 {
 		return o.err
 	}

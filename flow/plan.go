@@ -285,7 +285,7 @@ func (n *node) sideEnds(b *builder) (ends sideEnds, err error) {
 		if err != nil {
 			return nil, err
 		}
-		ends = append(ends, namedEnd{s.name, s.gives.sideEnd(next)})
+		ends = append(ends, namedEnd{s.name, s.gives.sideEnd(b.t, n.name, next)})
 	}
 	return ends, nil
 }

@@ -95,7 +95,7 @@ func NewSide[T any, K comparable](op *Op[K], output SideOutput[T]) *Side[T] {
 	return &Side[T]{to: to, at: func() int64 { return op.ctx.time }}
 }
 
-// Emit emits v with the time of the record (or timer) in hand. It blocks under backpressure and returns when the task is cancelled.
+// Emit emits v with the time of the record (or timer) in hand, as Out's Emit does.
 func (s *Side[T]) Emit(v T) { s.to.emit(v, s.at()) }
 
 // EmitAt emits v with a time of its own.
@@ -114,7 +114,9 @@ type sideOut[T any] struct {
 	link[T]
 }
 
-func newSideOut[T any](next any) *sideOut[T] { return &sideOut[T]{newOut[T](next), linkTo[T](next)} }
+func newSideOut[T any](t *stream.TaskContext, operator string, next any) *sideOut[T] {
+	return &sideOut[T]{newOut[T](next).watch(t, operator, nil), linkTo[T](next)}
+}
 
 func (s *sideOut[T]) from(split int32) { s.batch.Split = split }
 

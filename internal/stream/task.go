@@ -45,7 +45,8 @@ type task struct {
 	routers []flusher
 	aligner *align.Aligner
 
-	turn       int // input to look at first
+	inside     within // of an operator that goes on emitting
+	turn       int    // input to look at first
 	low        int64
 	allIdle    bool
 	noMore     bool   // the source has nothing left
@@ -138,7 +139,11 @@ func (t *task) edgeMaxParallelism(edge int) int {
 func (t *task) run(open func() error) (state thalwegv1.TaskState, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			state, err = thalwegv1.TaskState_TASK_STATE_FAILED, fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			if u, ok := r.(unwinding); ok {
+				state, err = t.outcome(u.err)
+			} else {
+				state, err = thalwegv1.TaskState_TASK_STATE_FAILED, fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
 		}
 		if e := t.close(); e != nil && err == nil && state == thalwegv1.TaskState_TASK_STATE_FINISHED {
 			state, err = thalwegv1.TaskState_TASK_STATE_FAILED, e
@@ -277,6 +282,9 @@ func (t *task) sliceAndSweep() (worked bool, err error) {
 
 // slice does a bounded piece of work, and only with room on every output.
 func (t *task) slice() (worked bool, err error) {
+	if t.inside.batches > 0 {
+		t.inside = within{}
+	}
 	if !t.room() {
 		return false, nil
 	}
@@ -399,9 +407,17 @@ func (t *task) flush(force bool) error {
 func (t *task) waitForRoom() error {
 	t.counters.meter.turn(backpressured, clock())
 	defer func() { t.counters.meter.turn(busy, clock()) }()
+	var look <-chan time.Time
+	if t.inside.batches > 0 {
+		tm := time.NewTimer(lookWithin)
+		defer tm.Stop()
+		look = tm.C
+	}
 	select {
 	case <-t.credit:
 		return nil
+	case now := <-look:
+		return t.overdue(now)
 	case <-t.severed:
 		t.mu.Lock()
 		defer t.mu.Unlock()
