@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,20 +23,33 @@ import (
 //	go test ./flow/flowtest -run Metamorphic -seed 4711 -cases 1
 var (
 	firstSeed = flag.Uint64("seed", 1, "seed of the first random job")
-	cases     = flag.Int("cases", 1000, "number of random jobs")
+	cases     = flag.Int("cases", 0, "number of random jobs; 0: 10,000 where CI is set in the environment, 1,000 elsewhere, 300 in -short")
 )
+
+// many is the number of random jobs.
+func many() int64 {
+	switch {
+	case *cases > 0:
+		return int64(*cases)
+	case testing.Short():
+		return 300
+	case os.Getenv("CI") != "":
+		return 10_000
+	}
+	return 1000
+}
 
 // everyRestore is of how many cases one is restored.
 const everyRestore = 5
 
 func TestMetamorphic(t *testing.T) {
-	began := time.Now()
+	began, upto := time.Now(), many()
 	var done, restored atomic.Int64
 	var failed atomic.Bool
 	var all sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
-			for i := done.Add(1) - 1; i < int64(*cases) && !failed.Load(); i = done.Add(1) - 1 {
+			for i := done.Add(1) - 1; i < upto && !failed.Load(); i = done.Add(1) - 1 {
 				c := newCase(*firstSeed + uint64(i))
 				if c.restores {
 					restored.Add(1)
@@ -49,7 +63,7 @@ func TestMetamorphic(t *testing.T) {
 		})
 	}
 	all.Wait()
-	t.Logf("%d jobs, %d of them restored, in %v", *cases, restored.Load(), time.Since(began).Round(time.Millisecond))
+	t.Logf("%d jobs, %d of them restored, in %v", upto, restored.Load(), time.Since(began).Round(time.Millisecond))
 }
 
 // item is the only type of records; At is its event time, in ns. Tag is the source that it is of, or where its window begins.
