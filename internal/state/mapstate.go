@@ -41,6 +41,15 @@ type placed[V any] struct {
 // NewMap declares maps under a name that is unique among the states of k. An MK that cannot be a key, or a V that cannot be encoded, is an error
 // that names the field.
 func NewMap[K, MK comparable, V any](k *Keyed[K], name string) (*Map[K, MK, V], error) {
+	m, err := makeMap[K, MK, V](k, name)
+	if err != nil {
+		return nil, err
+	}
+	return m, k.add(m)
+}
+
+// makeMap is NewMap for what is registered as a part of something else.
+func makeMap[K, MK comparable, V any](k *Keyed[K], name string) (*Map[K, MK, V], error) {
 	fail := func(err error) (*Map[K, MK, V], error) {
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
@@ -72,7 +81,7 @@ func NewMap[K, MK comparable, V any](k *Keyed[K], name string) (*Map[K, MK, V], 
 		m.order.close()
 		return fail(err)
 	}
-	return m, k.add(m)
+	return m, nil
 }
 
 // entry is the key of an entry and its hash, in the range of the key's group.

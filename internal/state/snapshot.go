@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
@@ -187,8 +188,12 @@ func (k *Keyed[K]) match(t checkpoint.Table) (handle[K], error) {
 
 func describe(t checkpoint.Table) string {
 	s := fmt.Sprintf("%s with key %s", [...]string{"state", "a value", "timers", "slices", "a list", "a map"}[t.Kind], t.Key)
-	if t.Value != "" {
-		s += " and value " + t.Value
+	value, ages := strings.CutPrefix(t.Value, ttlMark)
+	switch {
+	case ages:
+		s += " and a TTL, its values " + value
+	case value != "":
+		s += " and value " + value
 	}
 	return s
 }

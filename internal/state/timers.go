@@ -108,6 +108,7 @@ func (t *Timers[K]) Next() (int64, bool) {
 // Due takes away all timers up to a time, in the order of their times, and calls fire with each, its key in hand. fire may set and cancel
 // timers; those that are due are fired in the same call. After an error of fire the timers that it was not called with are still set.
 func (t *Timers[K]) Due(upto int64, fire func(key K, hash uint64, at int64) error) error {
+	t.k.tick()
 	for t.heap.n > 0 && t.heap.top().at <= upto {
 		top := t.heap.top()
 		slot := t.named(top)
