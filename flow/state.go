@@ -13,8 +13,8 @@ type List[V any] struct{ in listOf[V] }
 
 // listOf is a *state.List without its key type.
 type listOf[V any] interface {
-	Append(...V)
-	All() iter.Seq[V]
+	Append(V)
+	At(int) (V, bool)
 	Len() int
 	Clear()
 }
@@ -39,10 +39,22 @@ func NewList[V any, K comparable](op *Op[K], name string, o ...StateOption) *Lis
 }
 
 // Append adds elements at the end. It keeps copies.
-func (l *List[V]) Append(xs ...V) { l.in.Append(xs...) }
+func (l *List[V]) Append(xs ...V) {
+	for i := range xs { // one by one: what an interface takes as a slice would be allocated by each caller
+		l.in.Append(xs[i])
+	}
+}
 
 // All gives copies of the elements: those that are there when it begins, but for what is cleared meanwhile.
-func (l *List[V]) All() iter.Seq[V] { return l.in.All() }
+func (l *List[V]) All() iter.Seq[V] {
+	return func(yield func(V) bool) { // inlined into a loop over it, which then allocates nothing
+		for i := range l.in.Len() {
+			if v, ok := l.in.At(i); !ok || !yield(v) {
+				return
+			}
+		}
+	}
+}
 
 // Len is the number of elements.
 func (l *List[V]) Len() int { return l.in.Len() }
@@ -59,7 +71,8 @@ type mapOf[MK comparable, V any] interface {
 	Put(MK, V)
 	Update(MK, func(*V))
 	Delete(MK)
-	All() iter.Seq2[MK, V]
+	Keys() []MK
+	Done([]MK)
 	Len() int
 	Clear()
 }
@@ -112,7 +125,17 @@ func (m *MapState[MK, V]) Update(k MK, f func(*V)) { m.in.Update(k, f) }
 func (m *MapState[MK, V]) Delete(k MK) { m.in.Delete(k) }
 
 // All gives copies of the entries, in no order to rely on: each that is there when it begins and has not been deleted when its turn comes.
-func (m *MapState[MK, V]) All() iter.Seq2[MK, V] { return m.in.All() }
+func (m *MapState[MK, V]) All() iter.Seq2[MK, V] {
+	return func(yield func(MK, V) bool) { // inlined as List.All is
+		names := m.in.Keys()
+		for _, mk := range names {
+			if v, ok := m.in.Get(mk); ok && !yield(mk, v) {
+				break
+			}
+		}
+		m.in.Done(names)
+	}
+}
 
 // Len is the number of entries.
 func (m *MapState[MK, V]) Len() int { return m.in.Len() }
@@ -123,7 +146,8 @@ func (m *MapState[MK, V]) Clear() { m.in.Clear() }
 // Reducing is a value of the key in hand into which others are folded.
 type Reducing[V any] struct {
 	in   *Value[V]
-	fold func(a *V, v V)
+	hand V        // being added
+	add  func(*V) // folds it in: made once, as a function that is handed on is allocated
 }
 
 // NewReducing declares a reducing value per key. The first one that is added is its beginning; fold adds each later one to it.
@@ -131,7 +155,9 @@ func NewReducing[V any, K comparable](op *Op[K], name string, fold func(a *V, v 
 	if fold == nil {
 		op.problem("state %q: it has nothing to reduce by", name)
 	}
-	return &Reducing[V]{NewValue[V](op, name, o...), fold}
+	r := &Reducing[V]{in: NewValue[V](op, name, o...)}
+	r.add = func(a *V) { fold(a, r.hand) }
+	return r
 }
 
 // Add folds v in.
@@ -140,7 +166,10 @@ func (r *Reducing[V]) Add(v V) {
 		r.in.Set(v)
 		return
 	}
-	r.in.Update(func(a *V) { r.fold(a, v) })
+	r.hand = v
+	r.in.Update(r.add)
+	var none V
+	r.hand = none
 }
 
 // Get is the value, and whether anything has been added.
@@ -151,8 +180,10 @@ func (r *Reducing[V]) Clear() { r.in.Clear() }
 
 // Aggregating is what an Aggregator keeps of the key in hand.
 type Aggregating[T, A, R any] struct {
-	in *Value[A]
-	a  Aggregator[T, A, R]
+	in   *Value[A]
+	a    Aggregator[T, A, R]
+	hand T        // as in Reducing
+	add  func(*A) // folds it in
 }
 
 // NewAggregating declares an aggregate per key.
@@ -160,7 +191,9 @@ func NewAggregating[T, A, R any, K comparable](op *Op[K], name string, a Aggrega
 	if p := a.check(); p != "" {
 		op.problem("state %q: %s", name, p)
 	}
-	return &Aggregating[T, A, R]{NewValue[A](op, name, o...), a}
+	g := &Aggregating[T, A, R]{in: NewValue[A](op, name, o...), a: a}
+	g.add = func(x *A) { g.a.Add(x, g.hand) }
+	return g
 }
 
 // Add folds v in.
@@ -170,7 +203,10 @@ func (g *Aggregating[T, A, R]) Add(v T) {
 			g.in.Set(g.a.New())
 		}
 	}
-	g.in.Update(func(a *A) { g.a.Add(a, v) })
+	g.hand = v
+	g.in.Update(g.add)
+	var none T
+	g.hand = none
 }
 
 // Get is the result, and whether anything has been added.

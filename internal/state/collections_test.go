@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,7 +25,10 @@ func (m *model[K, V, A]) append() {
 	for range rapid.SampledFrom([]int{0, 1, 2, 3, 200}).Draw(m.t, "elements") {
 		xs = append(xs, m.val(rapid.IntRange(0, 300).Draw(m.t, "value")))
 	}
-	m.seek(k).list.Append(xs...)
+	l := m.seek(k).list
+	for _, x := range xs {
+		l.Append(x)
+	}
 	m.lists[k] = append(m.lists[k], xs...)
 }
 
@@ -76,7 +80,7 @@ func (m *model[K, V, A]) deleteOnTheWay() {
 	k := m.anyKey()
 	s := m.seek(k)
 	before, seen, deleted := m.clone().dicts[k], map[K]bool{}, map[K]bool{}
-	for mk, a := range s.dict.All() {
+	for mk, a := range mapped(s.dict) {
 		if seen[mk] || deleted[mk] || !reflect.DeepEqual(a, before[mk]) {
 			m.t.Fatalf("map key %v of %v comes with %v; seen %v, deleted %v, want %v", mk, k, a, seen[mk], deleted[mk], before[mk])
 		}
@@ -100,7 +104,7 @@ func (m *model[K, V, A]) checkCollections() {
 	entries, elements := 0, 0
 	for k, want := range m.lists {
 		l := m.seek(k).list
-		if got := slices.Collect(l.All()); !reflect.DeepEqual(got, want) && len(got)+len(want) > 0 || l.Len() != len(want) {
+		if got := slices.Collect(listed(l)); !reflect.DeepEqual(got, want) && len(got)+len(want) > 0 || l.Len() != len(want) {
 			m.t.Fatalf("list of %v is %v, of %d; want %v", k, got, l.Len(), want)
 		}
 		elements += len(want)
@@ -108,7 +112,7 @@ func (m *model[K, V, A]) checkCollections() {
 	for k, want := range m.dicts {
 		d := m.seek(k).dict
 		n := 0
-		for mk, a := range d.All() {
+		for mk, a := range mapped(d) {
 			if w, ok := want[mk]; !ok || !reflect.DeepEqual(a, w) {
 				m.t.Fatalf("map key %v of %v is %v; want %v, %v", mk, k, a, w, ok)
 			}
@@ -158,11 +162,11 @@ func newCollections(t testing.TB) *collections {
 func (c *collections) content() (all []string) {
 	for key := range uint64(20) {
 		c.k.Seek(key, codec.Mix(key))
-		for v := range c.list.All() {
+		for v := range listed(c.list) {
 			all = append(all, fmt.Sprintf("list of %d: %s", key, v))
 		}
 		var entries []string
-		for mk, v := range c.dict.All() {
+		for mk, v := range mapped(c.dict) {
 			entries = append(entries, fmt.Sprintf("map of %d: %s %d", key, mk, v))
 		}
 		slices.Sort(entries)
@@ -280,5 +284,29 @@ func TestCollectionsAllocateNothing(t *testing.T) {
 	round()
 	if n := testing.AllocsPerRun(10, round); n > 0 {
 		t.Errorf("%v allocations a round", n)
+	}
+}
+
+// listed are the elements of the key in hand, as flow goes through them.
+func listed[K comparable, V any](l *List[K, V]) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		for i := range l.Len() {
+			if v, ok := l.At(i); !ok || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// mapped are the entries of the key in hand, as flow goes through them.
+func mapped[K, MK comparable, V any](m *Map[K, MK, V]) iter.Seq2[MK, V] {
+	return func(yield func(MK, V) bool) {
+		names := m.Keys()
+		defer m.Done(names)
+		for _, mk := range names {
+			if v, ok := m.Get(mk); ok && !yield(mk, v) {
+				return
+			}
+		}
 	}
 }

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"iter"
 
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 )
@@ -33,33 +32,21 @@ func NewList[K comparable, V any](k *Keyed[K], name string) (*List[K, V], error)
 	return l, k.add(l)
 }
 
-// Append adds elements to the list of the key in hand. It keeps copies.
-func (l *List[K, V]) Append(xs ...V) {
-	key, hash := l.k.key, l.k.hash
-	n := l.lengths.inHand(l.k)
-	for i := range xs {
-		at := n + int64(i)
-		if err := l.update(at, key, spread(l.k, at, hash), func(v *V, _ bool) { *v = xs[i] }); err != nil {
-			l.k.fail(l.name, err)
-			return
-		}
+// Append adds an element to the list of the key in hand. It keeps a copy.
+func (l *List[K, V]) Append(x V) {
+	at := l.lengths.inHand(l.k)
+	err := l.update(at, l.k.key, spread(l.k, at, l.k.hash), func(v *V, _ bool) { *v = x })
+	if err == nil {
+		err = l.lengths.addInHand(l.k, 1)
 	}
-	if err := l.lengths.addInHand(l.k, int64(len(xs))); err != nil {
+	if err != nil {
 		l.k.fail(l.name, err)
 	}
 }
 
-// All gives copies of the elements of the key in hand: those that are there when it begins, but for what is cleared meanwhile.
-func (l *List[K, V]) All() iter.Seq[V] {
-	key, hash := l.k.key, l.k.hash
-	return func(yield func(V) bool) {
-		for at := range l.lengths.of(&key, hash) {
-			v, ok := l.get(at, key, spread(l.k, at, hash))
-			if !ok || !yield(v) {
-				return
-			}
-		}
-	}
+// At gives a copy of an element of the key in hand, 0 to Len - 1; false: it has been cleared.
+func (l *List[K, V]) At(i int) (V, bool) {
+	return l.get(int64(i), l.k.key, spread(l.k, int64(i), l.k.hash))
 }
 
 // Len is the number of elements of the key in hand.
@@ -68,7 +55,10 @@ func (l *List[K, V]) Len() int { return int(l.lengths.inHand(l.k)) }
 // Clear removes all elements of the key in hand.
 func (l *List[K, V]) Clear() {
 	key, hash := l.k.key, l.k.hash
-	n := l.lengths.of(&key, hash)
+	n := l.lengths.inHand(l.k)
+	if n == 0 {
+		return
+	}
 	for at := range n {
 		name, h := timed[K]{at, key}, spread(l.k, at, hash)
 		// An element does not change, so what has the stamp of the present interval was appended in it, and is in no snapshot.

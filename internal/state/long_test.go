@@ -76,7 +76,8 @@ func (x *many) change(r *rand.Rand, keys int) {
 		x.value.Clear()
 		delete(x.want.value, key)
 	case 3:
-		x.list.Append("one", fmt.Sprint(n))
+		x.list.Append("one")
+		x.list.Append(fmt.Sprint(n))
 		x.want.list[key] = append(x.want.list[key], "one", fmt.Sprint(n))
 	case 4:
 		x.list.Clear()
@@ -112,10 +113,10 @@ func (x *many) check(t testing.TB, keys int) {
 		if w, has := x.want.value[key]; v != w || ok != has {
 			t.Fatalf("value of %d is %d, %v, want %d, %v", key, v, ok, w, has)
 		}
-		if l := slices.Collect(x.list.All()); !slices.Equal(l, x.want.list[key]) {
+		if l := slices.Collect(listed(x.list)); !slices.Equal(l, x.want.list[key]) {
 			t.Fatalf("list of %d is %v, want %v", key, l, x.want.list[key])
 		}
-		if m := maps.Collect(x.table.All()); !maps.Equal(m, x.want.table[key]) {
+		if m := maps.Collect(mapped(x.table)); !maps.Equal(m, x.want.table[key]) {
 			t.Fatalf("map of %d is %v, want %v", key, m, x.want.table[key])
 		}
 	}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"iter"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -24,6 +23,7 @@ type Map[K, MK comparable, V any] struct {
 	sizes  *counts[K]
 	io     columns[pair[K, MK], V]
 	rec    recorder[pair[K, MK], V]
+	names  []MK // scratch of Keys; nil: it is lent
 }
 
 // pair is the key of an entry. In a checkpoint it is two columns, as every struct is.
@@ -192,24 +192,22 @@ func (m *Map[K, MK, V]) move(key K, hash uint64, mk MK, place int64) error {
 	return m.s.encode(m.t, &p, h, slot)
 }
 
-// All gives copies of the entries of the key in hand, in no order to rely on: each that is there when it begins and has not been deleted when its
-// turn comes.
-func (m *Map[K, MK, V]) All() iter.Seq2[MK, V] {
-	key, hash := m.k.key, m.k.hash
-	return func(yield func(MK, V) bool) {
-		// What is deleted on the way moves others, so the map keys are noted first.
-		names := make([]MK, 0, m.sizes.of(&key, hash))
-		for at := range m.sizes.of(&key, hash) {
-			mk, _ := m.order.get(at, key, spread(m.k, at, hash))
-			names = append(names, mk)
-		}
-		for _, mk := range names {
-			p, h := m.entry(key, hash, mk)
-			if slot := m.t.find(&p, h); slot != nil && !yield(mk, m.s.load(slot).Value) {
-				return
-			}
-		}
+// Keys are the map keys of the key in hand, in no order to rely on. They are lent, and given back by Done: noted first, as what is deleted on a way
+// through them moves others.
+func (m *Map[K, MK, V]) Keys() []MK {
+	names := m.names[:0]
+	m.names = nil // another loop inside of this one has its own
+	for at := range m.sizes.of(&m.k.key, m.k.hash) {
+		mk, _ := m.order.get(at, m.k.key, spread(m.k, at, m.k.hash))
+		names = append(names, mk)
 	}
+	return names
+}
+
+// Done takes back what Keys lent.
+func (m *Map[K, MK, V]) Done(names []MK) {
+	clear(names)
+	m.names = names[:0]
 }
 
 // Len is the number of entries of the key in hand.

@@ -153,7 +153,7 @@ func (r *runs[K, V]) look(key K) {
 	if n := r.list.Len(); n != len(r.lists[key]) {
 		r.t.Fatalf("key %v has a list of %d, want %d", key, n, len(r.lists[key]))
 	}
-	if got := slices.Collect(r.list.All()); !slices.Equal(got, r.lists[key]) {
+	if got := slices.Collect(listed(r.list)); !slices.Equal(got, r.lists[key]) {
 		r.t.Fatalf("key %v has the list %v, want %v", key, got, r.lists[key])
 	}
 }

@@ -30,7 +30,8 @@ type Sessions[K comparable, A any] struct {
 	run     func(first int, run *Slots[Session[A]])
 
 	// The call in hand.
-	from   int // number in the batch of the run's first key
+	ending Session[A] // the session whose time has come: Fire is given a pointer to it
+	from   int        // number in the batch of the run's first key
 	times  []int64
 	keys   []K
 	hashes []uint64
@@ -312,14 +313,13 @@ func (x *Sessions[K, A]) Advance(now int64) error {
 }
 
 func (x *Sessions[K, A]) dueNewest(top timer) error {
-	t, s := x.newest.t, x.newest.s
-	var v Session[A]
-	slot := t.named(top.hash, func(slot unsafe.Pointer) bool { v = s.load(slot); return v.Due == top.at })
+	t, s, v := x.newest.t, x.newest.s, &x.ending
+	slot := t.named(top.hash, func(slot unsafe.Pointer) bool { *v = s.load(slot); return v.Due == top.at })
 	if slot == nil {
 		return nil
 	}
 	key := s.l.keyAt(s.space, slot, top.hash)
-	again, err := x.due(key, top.hash, &v)
+	again, err := x.due(key, top.hash, v)
 	switch {
 	case err != nil:
 		return err
@@ -335,14 +335,13 @@ func (x *Sessions[K, A]) dueNewest(top timer) error {
 }
 
 func (x *Sessions[K, A]) dueOlder(top timer) error {
-	t, s := x.older.t, x.older.s
-	var v Session[A]
-	slot := t.named(top.hash, func(slot unsafe.Pointer) bool { v = s.load(slot); return v.Due == top.at })
+	t, s, v := x.older.t, x.older.s, &x.ending
+	slot := t.named(top.hash, func(slot unsafe.Pointer) bool { *v = s.load(slot); return v.Due == top.at })
 	if slot == nil {
 		return nil
 	}
 	name := s.l.keyAt(s.space, slot, top.hash)
-	again, err := x.due(name.Key, x.k.hasher(name.Key), &v)
+	again, err := x.due(name.Key, x.k.hasher(name.Key), v)
 	switch {
 	case err != nil:
 		return err

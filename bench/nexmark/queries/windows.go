@@ -116,7 +116,8 @@ func best[K comparable, T any](s flow.Keyed[K, T], name string, by contest[T]) f
 			leaders.Clear()
 			return nil
 		})
-		var hand T // the record in hand: a pointer to a parameter would have each allocated
+		var hand T   // the record in hand: a pointer to a parameter would have each allocated
+		var kept []T // scratch
 		return flow.Handler[K, T, T]{Record: func(c *flow.Ctx[K], v T, _ *flow.Out[T]) error {
 			hand = v
 			score := by.score(&hand)
@@ -130,13 +131,14 @@ func best[K comparable, T any](s flow.Keyed[K, T], name string, by contest[T]) f
 			spectator := by.spectator != nil && by.spectator(&hand)
 			if all, _ := leaders.Get(); score > top && !spectator {
 				highest.Set(score)
-				var kept []T
+				kept = kept[:0]
 				for i := range all {
 					if by.score(&all[i]) >= score {
 						kept = append(kept, all[i])
 					}
 				}
-				leaders.Set(append(kept, hand))
+				kept = append(kept, hand)
+				leaders.Set(kept)
 			} else {
 				highest.Set(top)
 				leaders.Set(append(all, hand))
