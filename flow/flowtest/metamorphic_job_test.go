@@ -46,6 +46,8 @@ func (o op) options(phase int) (options []flow.Option) {
 		options = append(options, flow.NoChain())
 	case 1:
 		options = append(options, flow.StartChain())
+	case 2:
+		options = append(options, flow.NoPreAggregation())
 	}
 	return options
 }
