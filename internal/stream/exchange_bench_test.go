@@ -30,19 +30,36 @@ type (
 func BenchmarkExchange(b *testing.B) {
 	const text = "the quick brown fox jumps over the lazy dog, and the dog does not mind it at all: it is much too hot a day"
 	for _, to := range []int{1, 4, 32} {
-		b.Run(fmt.Sprintf("record=8B/to=%d", to), func(b *testing.B) { benchExchange(b, to, func(i uint64) plain { return plain{i} }) })
+		b.Run(fmt.Sprintf("record=8B/to=%d", to), func(b *testing.B) { benchExchange(b, to, byHash, func(i uint64) plain { return plain{i} }) })
 		b.Run(fmt.Sprintf("record=40B/to=%d", to), func(b *testing.B) {
-			benchExchange(b, to, func(i uint64) forty { return forty{text[i%64 : i%64+16], i, i, i} })
+			benchExchange(b, to, byHash, func(i uint64) forty { return forty{text[i%64 : i%64+16], i, i, i} })
 		})
 		b.Run(fmt.Sprintf("record=auction/to=%d", to), func(b *testing.B) {
-			benchExchange(b, to, func(i uint64) auction { return auction{1, 2, 3, 4, text[:20], text[i%4:], text[:i%90]} })
+			benchExchange(b, to, byHash, func(i uint64) auction { return auction{1, 2, 3, 4, text[:20], text[i%4:], text[:i%90]} })
 		})
 	}
 }
 
-func benchExchange[T any](b *testing.B, outputs int, record func(uint64) T) {
+const (
+	byHash = thalwegv1.Partitioning_PARTITIONING_HASH
+	toAll  = thalwegv1.Partitioning_PARTITIONING_BROADCAST
+)
+
+// BenchmarkBroadcast is the same with every receiver getting every record; processor time is of a record that was sent, whatever becomes of it.
+func BenchmarkBroadcast(b *testing.B) {
+	const text = "the quick brown fox jumps over the lazy dog, and the dog does not mind it at all: it is much too hot a day"
+	b.Run("record=8B/to=8", func(b *testing.B) { benchExchange(b, 8, toAll, func(i uint64) plain { return plain{i} }) })
+	b.Run("record=40B/to=8", func(b *testing.B) {
+		benchExchange(b, 8, toAll, func(i uint64) forty { return forty{text[i%64 : i%64+16], i, i, i} })
+	})
+	b.Run("record=auction/to=8", func(b *testing.B) {
+		benchExchange(b, 8, toAll, func(i uint64) auction { return auction{1, 2, 3, 4, text[:20], text[i%4:], text[:i%90]} })
+	})
+}
+
+func benchExchange[T any](b *testing.B, outputs int, kind thalwegv1.Partitioning, record func(uint64) T) {
 	c := codecFor[T](b)
-	x := newBench(b, c, outputs, false, Partitioner[T]{Kind: thalwegv1.Partitioning_PARTITIONING_HASH})
+	x := newBench(b, c, outputs, false, Partitioner[T]{Kind: kind})
 	near, far := connected(b)
 	receiving := newConn(far, "sender")
 	x.conn.nc = near
@@ -94,8 +111,12 @@ func benchExchange[T any](b *testing.B, outputs int, record func(uint64) T) {
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime()-began)/float64(records), "cpu-ns/record")
-	if got != records {
-		b.Fatalf("%d of %d records came", got, records)
+	want := records
+	if kind == toAll {
+		want *= outputs
+	}
+	if got != want {
+		b.Fatalf("%d of %d records came", got, want)
 	}
 	for _, c := range []*conn{x.conn, receiving} {
 		c.close(errors.New("over"))

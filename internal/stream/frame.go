@@ -55,6 +55,9 @@ func beginFrame(dst []byte, channel uint32, t frameType) []byte {
 	return append(dst, byte(t))
 }
 
+// setChannel has a frame that was begun at the start of f, and not ended, be of another channel.
+func setChannel(f []byte, channel uint32) { binary.LittleEndian.PutUint32(f[8:], channel) }
+
 // endFrame fills in length and checksum of the frame that begins at dst[from] and ends with dst.
 func endFrame(dst []byte, from int) []byte {
 	f := dst[from:]

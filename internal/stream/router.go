@@ -33,12 +33,13 @@ type router[T any] struct {
 	weights codec.Weights[T]
 	outs    []*outChannel
 	outlets []outlet[T]
-	owner   []int32 // subtask of each key group
-	max     int     // key groups
-	next    int     // of PARTITIONING_REBALANCE
-	most    int     // records of a frame, as its bytes allow
-	limit   int     // what most may grow to again
-	took    int     // bytes of a record, and some more, in the last frame: the next one's buffer need not grow
+	common  outlet[T] // of a broadcast: what all of outlets get
+	owner   []int32   // subtask of each key group
+	max     int       // key groups
+	next    int       // of PARTITIONING_REBALANCE
+	most    int       // records of a frame, as its bytes allow
+	limit   int       // what most may grow to again
+	took    int       // bytes of a record, and some more, in the last frame: the next one's buffer need not grow
 	pool    sync.Pool
 	failed  error
 
@@ -120,12 +121,10 @@ func (r *router[T]) route(b *Batch[T], first bool) error {
 		}
 		return r.all(&r.outlets[r.next], b)
 	case thalwegv1.Partitioning_PARTITIONING_BROADCAST:
-		for i := range n {
-			if err := r.all(&r.outlets[i], b); err != nil {
-				return err
-			}
+		if n == 1 {
+			return r.all(&r.outlets[0], b)
 		}
-		return nil
+		return r.broadcast(b)
 	case thalwegv1.Partitioning_PARTITIONING_CUSTOM:
 		return r.scatter(b, r.chosen(b.Values))
 	}
@@ -196,9 +195,12 @@ func (r *router[T]) scatter(b *Batch[T], to []int32) error {
 }
 
 func (r *router[T]) flush(force bool) error {
+	if r.common.part != nil && (force || r.allFit()) {
+		r.castHeld(false) // watermarks of all outlets follow it
+	}
 	for i := range r.outlets {
 		o := &r.outlets[i]
-		if force || o.c.fits() {
+		if r.common.part == nil && (force || o.c.fits()) {
 			r.send(o, false)
 		}
 		if o.c.remote != nil {
