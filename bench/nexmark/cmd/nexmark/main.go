@@ -1,6 +1,6 @@
 // Command nexmark runs the queries of the Nexmark benchmark that package queries has. It measures them,
 //
-//	go run ./bench/nexmark/cmd/nexmark -q q5 -seconds 5
+//	go run ./bench/nexmark/cmd/nexmark -q q5 -seconds 5 -source
 //
 // or compares their final rows with those of the naive interpreter:
 //
@@ -29,6 +29,7 @@ type options struct {
 	config          gen.Config // Splits is the parallelism
 	all             bool       // events are made
 	check           bool
+	source          bool // the source alone is measured beside each query
 	seconds, settle time.Duration
 	profile         string
 	configuration   map[string]string
@@ -57,6 +58,7 @@ func parse(args []string) (o options, err error) {
 	f.Int64Var(&o.config.Events, "n", 1_000_000, "`events` that are checked")
 	f.BoolVar(&o.all, "all-events", true, "make all events; else a query that reads only bids skips the others")
 	f.BoolVar(&o.check, "check", false, "compare the final rows with those of the naive interpreter")
+	f.BoolVar(&o.source, "source", false, "measure beside each query its source alone, and say what part of the query it is")
 	f.DurationVar(&o.settle, "settle", time.Second, "how long a query runs before it is measured")
 	seconds := f.Float64("seconds", 5, "how long a query is measured")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the measurement to this `file`")
@@ -77,8 +79,8 @@ func parse(args []string) (o options, err error) {
 	if o.queries, err = find(*names); err != nil {
 		return o, err
 	}
-	if o.profile != "" && (len(o.queries) > 1 || o.check) {
-		return o, errors.New("-cpuprofile is for measuring one query: name it by -q")
+	if o.profile != "" && (len(o.queries) > 1 || o.check || o.source) {
+		return o, errors.New("-cpuprofile is for measuring one query: name it by -q, without -source")
 	}
 	return o, o.config.Check()
 }
@@ -102,7 +104,7 @@ func find(names string) ([]queries.Query, error) {
 func (o options) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	each := o.measure
+	each := o.beside
 	if o.check {
 		each = o.compare
 	} else if err := o.heading(); err != nil {

@@ -12,12 +12,13 @@ import (
 
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	for args, want := range map[string]string{
-		"-q q99":                     `no job for a query "q99"`,
-		"-q q1 extra":                `unexpected argument "extra"`,
-		"-seconds 0":                 "-seconds 0",
-		"-rate 0":                    "rate of 0",
-		"-cpuprofile f":              "-cpuprofile",
-		"-q q1 -check -cpuprofile f": "-cpuprofile",
+		"-q q99":                      `no job for a query "q99"`,
+		"-q q1 extra":                 `unexpected argument "extra"`,
+		"-seconds 0":                  "-seconds 0",
+		"-rate 0":                     "rate of 0",
+		"-cpuprofile f":               "-cpuprofile",
+		"-q q1 -check -cpuprofile f":  "-cpuprofile",
+		"-q q1 -source -cpuprofile f": "-cpuprofile",
 	} {
 		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", args, err, want)
@@ -67,5 +68,19 @@ func TestAQueryIsMeasured(t *testing.T) {
 	}
 	if f, err := os.Stat(o.profile); err != nil || f.Size() == 0 {
 		t.Errorf("the profile: %v, error %v", f, err)
+	}
+}
+
+func TestAQueryIsMeasuredBesideItsSource(t *testing.T) {
+	o, err := parse([]string{"-q", "q5", "-seconds", "0.05", "-settle", "10ms", "-source", "-all-events=false"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.run(); err != nil {
+		t.Fatal(err)
+	}
+	ns, err := o.measure(t.Context(), o.queries[0])
+	if err != nil || ns <= 0 {
+		t.Errorf("%v ns an event, error %v", ns, err)
 	}
 }
