@@ -46,8 +46,8 @@ type agePass struct {
 
 // aging is a state whose entries age.
 type aging interface {
-	// expire looks at about so many slots, going on where it was, and takes out what is over.
-	expire(budget int)
+	// expire looks at about so many slots, going on where it was, and takes out what is over. It says how many it looked at: some.
+	expire(budget int) (looked int)
 	// entries are how many there are, and slots how many are to be looked at to see all of them.
 	entries() int
 	slots() int
@@ -108,11 +108,11 @@ func (k *Keyed[K]) Expire() {
 		if p.next == 0 || p.next > k.ages.now {
 			continue
 		}
-		p.expire(p.budget)
-		if p.left -= p.budget; p.left <= 0 {
+		looked := p.expire(p.budget)
+		p.next = k.ages.now + p.every*int64(looked)/int64(p.budget)
+		if p.left -= looked; p.left <= 0 {
 			p.begin()
 		}
-		p.next = k.ages.now + p.every
 	}
 }
 

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"iter"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
@@ -14,7 +13,7 @@ type AgingList[K comparable, V any] struct {
 	*spaced[K, aged[V]]
 	spans  *spans[K]
 	life   TTL
-	cursor agingCursor
+	cursor int
 	gone   []K // scratch of expire
 }
 
@@ -36,39 +35,31 @@ func NewAgingList[K comparable, V any](k *Keyed[K], name string, t TTL) (*AgingL
 	return l, nil
 }
 
-// Append adds elements to the list of the key in hand. It keeps copies.
-func (l *AgingList[K, V]) Append(xs ...V) {
+// Append adds an element to the list of the key in hand. It keeps a copy.
+func (l *AgingList[K, V]) Append(x V) {
 	key, hash := l.k.key, l.k.hash
 	p := l.spans.of(&key, hash)
 	p.last = max(p.last, l.k.ages.now) // also if the clock of the machine before was ahead: the order of elements is that of their ages
-	for i := range xs {
-		if err := l.update(p.end, key, spread(l.k, p.end, hash), func(a *aged[V], _ bool) { *a = aged[V]{p.last, xs[i]} }); err != nil {
-			l.k.fail(l.name, err)
-			return
-		}
+	err := l.update(p.end, key, spread(l.k, p.end, hash), func(a *aged[V], _ bool) { *a = aged[V]{p.last, x} })
+	if err == nil {
 		p.end, p.count = p.end+1, p.count+1
+		err = l.spans.set(&key, hash, p)
 	}
-	if err := l.spans.set(&key, hash, p); err != nil {
+	if err != nil {
 		l.k.fail(l.name, err)
 	}
 }
 
-// All gives copies of the elements of the key in hand: those that are there when it begins, but for what is cleared meanwhile.
-func (l *AgingList[K, V]) All() iter.Seq[V] {
+// At gives a copy of an element of the key in hand, 0 to Len - 1; false: it has been cleared. Reading a list begins with its first element.
+func (l *AgingList[K, V]) At(i int) (x V, ok bool) {
 	key, hash := l.k.key, l.k.hash
-	return func(yield func(V) bool) {
-		l.takeOld(key, hash)
-		p := l.spans.of(&key, hash)
-		if l.life.OnReads {
-			l.use(key, hash, p)
-		}
-		for at := p.begin(); at < p.end; at++ {
-			a, ok := l.get(at, key, spread(l.k, at, hash))
-			if !ok || !yield(a.Value) {
-				return
-			}
-		}
+	p := l.spans.of(&key, hash)
+	if i == 0 && l.life.OnReads {
+		l.use(key, hash, p)
 	}
+	at := p.begin() + int64(i)
+	a, ok := l.get(at, key, spread(l.k, at, hash))
+	return a.Value, ok && !l.k.over(a.Used, l.life)
 }
 
 // use is the use of all elements of a key.
@@ -127,8 +118,8 @@ func (l *AgingList[K, V]) entries() int { return l.t.count }
 func (l *AgingList[K, V]) slots() int   { return l.t.passLength() }
 
 // expire takes two elements out for each that it finds to be over: always the first ones of that key, as elements before one that is over are, too.
-func (l *AgingList[K, V]) expire(budget int) {
-	l.t.scan(&l.cursor, budget, func(slot unsafe.Pointer, hash uint64) {
+func (l *AgingList[K, V]) expire(budget int) (looked int) {
+	looked = l.t.scan(&l.cursor, budget, func(slot unsafe.Pointer, hash uint64) {
 		if l.k.over(*l.s.used(slot, 0), l.life) {
 			l.gone = append(l.gone, l.s.l.keyAt(l.s.space, slot, hash).Key)
 		}
@@ -144,6 +135,7 @@ func (l *AgingList[K, V]) expire(budget int) {
 	}
 	clear(l.gone)
 	l.gone = l.gone[:0]
+	return looked
 }
 
 func (l *AgingList[K, V]) firstIsOver(key K, hash uint64, p span) bool {

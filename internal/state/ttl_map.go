@@ -1,7 +1,6 @@
 package state
 
 import (
-	"iter"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
@@ -11,7 +10,7 @@ import (
 type AgingMap[K, MK comparable, V any] struct {
 	*Map[K, MK, aged[V]]
 	life   TTL
-	cursor agingCursor
+	cursor int
 	gone   []keyed[pair[K, MK]] // scratch of expire
 }
 
@@ -35,16 +34,11 @@ func (m *AgingMap[K, MK, V]) Get(mk MK) (x V, ok bool) {
 	if slot == nil || m.isOver(slot) {
 		return x, false
 	}
-	m.read(slot, h)
-	return m.s.load(slot).Value.Value, true
-}
-
-// read is the use of an entry that a read is, if it is one.
-func (m *AgingMap[K, MK, V]) read(slot unsafe.Pointer, hash uint64) {
 	if used := m.used(slot); m.life.OnReads && *used != m.k.ages.now {
-		m.t.change(slot, hash)
+		m.t.change(slot, h)
 		*used = m.k.ages.now
 	}
+	return m.s.load(slot).Value.Value, true
 }
 
 // Put sets the value of a map key. It keeps a copy.
@@ -61,34 +55,15 @@ func (m *AgingMap[K, MK, V]) Update(mk MK, f func(*V)) {
 	})
 }
 
-// All gives copies of the entries of the key in hand, in no order to rely on: each that is there when it begins and has not been deleted when its
-// turn comes.
-func (m *AgingMap[K, MK, V]) All() iter.Seq2[MK, V] {
-	key, hash := m.k.key, m.k.hash
-	all := m.Map.All()
-	return func(yield func(MK, V) bool) {
-		for mk, a := range all {
-			if m.k.over(a.Used, m.life) {
-				continue
-			}
-			if m.life.OnReads {
-				p, h := m.entry(key, hash, mk)
-				m.read(m.t.find(&p, h), h)
-			}
-			if !yield(mk, a.Value) {
-				return
-			}
-		}
-	}
-}
-
-// Len is the number of entries of the key in hand. It looks at each: some may be over.
+// Len is the number of entries of the key in hand. It looks at each: some may be over, which Keys has, too, and Get has not.
 func (m *AgingMap[K, MK, V]) Len() (n int) {
-	for _, a := range m.Map.All() {
-		if !m.k.over(a.Used, m.life) {
+	names := m.Keys()
+	for _, mk := range names {
+		if p, h := m.entry(m.k.key, m.k.hash, mk); !m.isOver(m.t.find(&p, h)) {
 			n++
 		}
 	}
+	m.Done(names)
 	return n
 }
 
@@ -105,8 +80,8 @@ func (m *AgingMap[K, MK, V]) ttl() TTL     { return m.life }
 func (m *AgingMap[K, MK, V]) entries() int { return m.t.count }
 func (m *AgingMap[K, MK, V]) slots() int   { return m.t.passLength() }
 
-func (m *AgingMap[K, MK, V]) expire(budget int) {
-	m.t.scan(&m.cursor, budget, func(slot unsafe.Pointer, hash uint64) {
+func (m *AgingMap[K, MK, V]) expire(budget int) (looked int) {
+	looked = m.t.scan(&m.cursor, budget, func(slot unsafe.Pointer, hash uint64) {
 		if m.isOver(slot) {
 			m.gone = append(m.gone, keyed[pair[K, MK]]{m.s.l.keyAt(m.s.space, slot, hash), hash})
 		}
@@ -124,6 +99,7 @@ func (m *AgingMap[K, MK, V]) expire(budget int) {
 	}
 	clear(m.gone)
 	m.gone = m.gone[:0]
+	return looked
 }
 
 func (m *AgingMap[K, MK, V]) table() checkpoint.Table {

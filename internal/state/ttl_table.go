@@ -2,37 +2,31 @@ package state
 
 import "unsafe"
 
-// agingCursor is how far a pass over a table has come: which slot to look at next. Entries move while it goes on, so that a pass may miss one; the next pass finds it.
-type agingCursor struct {
-	segment int
-	slot    uint32
-}
-
-// scan calls visit with entries of about so many slots, going on from the cursor, and around once at most. visit changes nothing.
-func (t *table[K]) scan(c *agingCursor, budget int, visit func(slot unsafe.Pointer, hash uint64)) {
+// scan calls visit with the entries of about so many slots, whole segments from the one that cursor names on, and around once at most. visit changes
+// nothing. Whole segments, because what is removed afterwards moves others, but never to another segment: so a pass misses nothing.
+func (t *table[K]) scan(cursor *int, budget int, visit func(slot unsafe.Pointer, hash uint64)) (looked int) {
 	for range len(t.segments) {
-		if c.segment >= len(t.segments) {
-			*c = agingCursor{}
+		if looked >= budget {
+			break
 		}
-		s := &t.segments[c.segment]
-		if s.count > 0 {
-			base, low := t.space.at(s.off), t.lowest(s)
-			for ; c.slot < s.slots && budget > 0; budget-- {
-				slot := t.slot(base, c.slot)
-				if w := *word(slot); w != 0 {
-					visit(slot, restoreHash(w, low))
-				}
-				c.slot++
+		if *cursor >= len(t.segments) {
+			*cursor = 0
+		}
+		s := &t.segments[*cursor]
+		*cursor++
+		looked += 1 + int(s.slots)
+		if s.count == 0 {
+			continue
+		}
+		base, low := t.space.at(s.off), t.lowest(s)
+		for i := range s.slots {
+			slot := t.slot(base, i)
+			if w := *word(slot); w != 0 {
+				visit(slot, restoreHash(w, low))
 			}
-			if c.slot < s.slots {
-				return
-			}
 		}
-		if c.segment, c.slot = c.segment+1, 0; budget <= 0 {
-			return
-		}
-		budget--
 	}
+	return looked
 }
 
 // passLength is how many slots scan looks at in a pass.

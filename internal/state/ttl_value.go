@@ -10,7 +10,7 @@ import (
 type AgingValue[K comparable, V any] struct {
 	*Value[K, aged[V]]
 	life   TTL
-	cursor agingCursor
+	cursor int
 	gone   []keyed[K] // scratch of expire
 }
 
@@ -77,8 +77,8 @@ func (v *AgingValue[K, V]) ttl() TTL     { return v.life }
 func (v *AgingValue[K, V]) entries() int { return v.t.count }
 func (v *AgingValue[K, V]) slots() int   { return v.t.passLength() }
 
-func (v *AgingValue[K, V]) expire(budget int) {
-	v.t.scan(&v.cursor, budget, func(slot unsafe.Pointer, hash uint64) {
+func (v *AgingValue[K, V]) expire(budget int) (looked int) {
+	looked = v.t.scan(&v.cursor, budget, func(slot unsafe.Pointer, hash uint64) {
 		if v.isOver(slot) {
 			v.gone = append(v.gone, keyed[K]{v.s.l.keyAt(v.s.space, slot, hash), hash})
 		}
@@ -89,6 +89,7 @@ func (v *AgingValue[K, V]) expire(budget int) {
 	}
 	clear(v.gone)
 	v.gone = v.gone[:0]
+	return looked
 }
 
 // take is Clear for a key that is not in hand.
