@@ -31,10 +31,16 @@ func graph(src *source, dst *sink) (*stream.Graph, error) {
 	})
 }
 
+// orders are what a source is to make.
+type orders struct {
+	rate  float64 // records/s; 0: as many as it can
+	total int64   // at that rate; 0: without end
+}
+
 // source makes records at a rate that the driver sets.
 type source struct {
 	keys   uint64
-	orders atomic.Pointer[float64] // records/s; 0: as many as it can; negative: none
+	orders atomic.Pointer[orders] // nil: none
 	reader atomic.Pointer[reader]
 	ready  chan struct{}
 }
@@ -50,8 +56,8 @@ func (s *source) Reader(t flow.Task, _ []byte) (flow.Reader[event], error) {
 	return r, nil
 }
 
-func (s *source) order(rate float64) {
-	s.orders.Store(&rate)
+func (s *source) order(o *orders) {
+	s.orders.Store(o)
 	s.reader.Load().task.Wake()
 }
 
@@ -59,14 +65,14 @@ type reader struct {
 	source *source
 	task   flow.Task
 	x      uint64
-	orders *float64
+	orders *orders
 	since  time.Time
 	given  int64 // of these orders
 }
 
 func (r *reader) Read(dst []event) (int, flow.Next, error) {
 	o := r.source.orders.Load()
-	if o == nil || *o < 0 {
+	if o == nil || o == r.orders && o.total > 0 && r.given == o.total {
 		return 0, flow.WaitWake, nil
 	}
 	now := time.Now()
@@ -75,12 +81,18 @@ func (r *reader) Read(dst []event) (int, flow.Next, error) {
 	}
 	n, next := len(dst), flow.Again
 	created, step := now.UnixNano(), float64(0)
-	if *o > 0 {
+	if o.rate > 0 {
 		// A record is made at its time, whenever that is noticed: what the machine or the job holds up counts.
-		due := int64(now.Sub(r.since).Seconds()**o) + 1
+		due := int64(now.Sub(r.since).Seconds()*o.rate) + 1
+		if o.total > 0 {
+			due = min(due, o.total)
+		}
 		n = int(min(int64(n), due-r.given))
-		created, step = r.since.UnixNano(), 1e9 / *o
-		if r.given+int64(n) == due {
+		created, step = r.since.UnixNano(), 1e9/o.rate
+		switch r.given + int64(n) {
+		case o.total:
+			next = flow.WaitWake
+		case due:
 			next = flow.WaitUntil(r.since.Add(time.Duration(float64(due) * step)))
 		}
 	}
@@ -122,7 +134,9 @@ func (s *sink) Write(values []flow.Entry[uint64, event]) error {
 		for _, v := range values {
 			w.delay.Add(time.Duration(now-v.Value.Created), 1)
 		}
-		w.records += int64(len(values))
+		if w.records += int64(len(values)); w.records == w.expected {
+			close(w.through)
+		}
 	}
 	return nil
 }
