@@ -41,13 +41,14 @@ func (o op) options(phase int) (options []flow.Option) {
 	if n := o.parallelism[phase]; n > 0 {
 		options = append(options, flow.Parallelism(n))
 	}
+	if o.asRecords[phase] {
+		options = append(options, flow.NoPreAggregation())
+	}
 	switch o.chaining[phase] {
 	case 0:
 		options = append(options, flow.NoChain())
 	case 1:
 		options = append(options, flow.StartChain())
-	case 2:
-		options = append(options, flow.NoPreAggregation())
 	}
 	return options
 }

@@ -106,6 +106,7 @@ type op struct {
 	a, b        int64
 	parallelism [2]int // 0: not set
 	chaining    [2]int
+	asRecords   [2]bool // no aggregates are sent to it
 	rebalance   bool
 	lateness    time.Duration
 }
@@ -141,6 +142,9 @@ func newCase(seed uint64) *randomJob {
 	}
 	c.apart = len(c.sources) == 2 && len(c.ops) > 0 && c.ops[0].two()
 	c.feed(r)
+	for i := range c.ops {
+		c.ops[i].asRecords = [2]bool{r.IntN(3) == 0, r.IntN(3) == 0}
+	}
 	c.snapshot = r.IntN(len(c.pushes) + 1)
 	c.restore = c.snapshot + r.IntN(len(c.pushes)+1-c.snapshot)
 	c.again = c.restore + r.IntN(2*len(c.pushes)+1)
