@@ -11,18 +11,18 @@ import (
 // A Packer keeps single values of T as bytes, for memory and never for files: the pieces of a value that hold no pointer as they lie in memory, the
 // rest as lengths, and the content of all strings together at the end.
 //
-//	text u32 | piece, length u32, piece, ... depth first through slices | bytes of all strings and byte slices, in the same order
+//	piece, length u32, piece, ... depth first through slices | bytes of all strings and byte slices, in the same order | text u32
 //
 // text is where the strings begin; it is there only if T has slices of something else, as otherwise all values have the same. A length of what can be
-// nil is one higher, 0 being nil.
+// nil is one higher, 0 being nil. So numbers that T begins with are where they are in T.
 //
-// What Unpack makes lies in chunks that many values share, so that it allocates once in many values, and a chunk is garbage when nothing of it is
+// Equal keys (key.go) have equal bytes. What Unpack makes lies in chunks that many values share, so that it allocates once in many values, and a chunk is garbage when nothing of it is
 // used any more. A Packer belongs to one goroutine.
 type Packer[T any] struct {
 	parts []packPart
 	head  int // bytes before the strings of every value; where there are slices, of one without elements
-	lists bool
-	texts texts
+	tail  int // bytes of text
+	texts Texts
 }
 
 // packPart is a piece of a value.
@@ -73,10 +73,9 @@ func PackerOf[T any]() (*Packer[T], bool) {
 	}
 	p.head = headSize(p.parts)
 	for i := range p.parts {
-		p.lists = p.lists || p.parts[i].kind == packList
-	}
-	if p.lists {
-		p.head += lengthSize
+		if p.parts[i].kind == packList {
+			p.tail = lengthSize
+		}
 	}
 	return p, true
 }
@@ -117,14 +116,14 @@ func packParts(parts *[]packPart, n node, off uintptr) bool {
 	return true
 }
 
-// raw adds bytes to the last part if they follow it; what lies between is padding.
+// raw adds bytes to the last part if they follow it. What lies between fields is left out: it may be anything.
 func raw(parts *[]packPart, off uintptr, n int) {
 	if n == 0 {
 		return
 	}
-	if last := len(*parts) - 1; last >= 0 && (*parts)[last].kind <= packWord {
+	if last := len(*parts) - 1; last >= 0 && (*parts)[last].kind <= packWord && (*parts)[last].off+uintptr((*parts)[last].n) == off {
 		p := &(*parts)[last]
-		p.n = int(off-p.off) + n
+		p.n += n
 		p.kind = rawKind(p.n)
 		return
 	}
@@ -164,7 +163,7 @@ func packsEvenly(parts []packPart) bool {
 // Size is how many bytes Pack takes for a value.
 func (p *Packer[T]) Size(v *T) int {
 	head, text := packSize(p.parts, unsafe.Pointer(v))
-	return p.head + head + text
+	return p.head + head + text + p.tail
 }
 
 // packSize is what a value takes beyond its head: in slices, and in strings. What cannot be counted counts as more than there can be.
@@ -193,15 +192,14 @@ func packSize(parts []packPart, v unsafe.Pointer) (head, text int) {
 
 // Pack writes a value to dst, which has Size bytes.
 func (p *Packer[T]) Pack(dst []byte, v *T) {
-	at, text := 0, p.head
-	if p.lists {
+	text, end := p.head, len(dst)-p.tail
+	if p.tail > 0 {
 		head, _ := packSize(p.parts, unsafe.Pointer(v))
 		text += head
-		putLength(dst, text)
-		at = lengthSize
+		putLength(dst[end:], text)
 	}
-	if at, text = pack(p.parts, dst, at, text, unsafe.Pointer(v)); text != len(dst) {
-		panic(fmt.Sprintf("codec: packing a %T made %d bytes of head and text up to %d, for %d", *v, at, text, len(dst)))
+	if at, upto := pack(p.parts, dst, 0, text, unsafe.Pointer(v)); at != text || upto != end {
+		panic(fmt.Sprintf("codec: packing a %T made %d bytes before its strings, for %d, and %d in all, for %d", *v, at, text, upto, end))
 	}
 }
 
@@ -257,11 +255,11 @@ func pack(parts []packPart, dst []byte, at, text int, v unsafe.Pointer) (int, in
 
 // Unpack reads a value from what Pack has written. It overwrites all of v, and keeps nothing of src.
 func (p *Packer[T]) Unpack(src []byte, v *T) {
-	at, text := 0, p.head
-	if p.lists {
-		at, text = lengthSize, lengthAt(src, 0)
+	text, end := p.head, len(src)-p.tail
+	if p.tail > 0 {
+		text = lengthAt(src, end)
 	}
-	unpack(p.parts, src, at, p.texts.copy(src[text:]), unsafe.Pointer(v))
+	unpack(p.parts, src, 0, p.texts.copy(src[text:end]), unsafe.Pointer(v))
 }
 
 // unpack reads the head of a value at at and cuts its strings off text, and returns what follows both.
@@ -339,11 +337,18 @@ func (p *packPart) take(n int) unsafe.Pointer {
 	return elems
 }
 
-// texts are chunks that strings are copied to.
-type texts struct{ free []byte }
+// Texts copy bytes to chunks that many copies share: it allocates once in many, and a chunk is garbage when nothing of it is used any more. They belong
+// to one goroutine.
+type Texts struct{ free []byte }
 
-// copy is b in memory of its own. Its capacity ends with it.
-func (t *texts) copy(b []byte) []byte {
+// String is b as a string of its own.
+func (t *Texts) String(b []byte) string {
+	c := t.copy(b)
+	return unsafe.String(unsafe.SliceData(c), len(c))
+}
+
+// copy is b in memory of its own, which nothing else is written to.
+func (t *Texts) copy(b []byte) []byte {
 	n := len(b)
 	if n > len(t.free) {
 		if n > unpackChunk/4 {

@@ -1,12 +1,15 @@
 package codec
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 type packedLine struct {
@@ -71,6 +74,9 @@ func TestPackedValuesComeBack(t *testing.T) {
 		o := drawOrder(r)
 		b := make([]byte, p.Size(&o))
 		p.Pack(b, &o)
+		if id := int64(binary.NativeEndian.Uint64(b)); id != o.ID {
+			t.Fatalf("the number it begins with is %d, want %d", id, o.ID)
+		}
 		p.Unpack(b, &v)
 		clear(b) // nothing may be kept of it
 		want, got = append(want, o), append(got, v)
@@ -116,6 +122,36 @@ func TestEmptyIsNotNil(t *testing.T) {
 	q.Pack(b, &none)
 	if q.Unpack(b, &raw); raw == nil || len(raw) > 0 {
 		t.Errorf("got %#v, want an empty slice", raw)
+	}
+}
+
+// TestEqualKeysHaveEqualBytes: what lies between the fields of a struct is no part of a key.
+func TestEqualKeysHaveEqualBytes(t *testing.T) {
+	type key struct {
+		A uint8
+		B int64
+		C string
+		D bool
+		E int32
+	}
+	p, _ := PackerOf[key]()
+	var packed [2][]byte
+	for i := range packed {
+		var k key
+		head := unsafe.Slice((*byte)(unsafe.Pointer(&k)), unsafe.Offsetof(k.C))
+		for j := range head {
+			head[j] = byte(i * 255)
+		}
+		tail := unsafe.Slice((*byte)(unsafe.Pointer(&k.D)), unsafe.Sizeof(k)-unsafe.Offsetof(k.D))
+		for j := range tail {
+			tail[j] = byte(i * 255)
+		}
+		k.A, k.B, k.C, k.D, k.E = 1, 2, "three", true, 5
+		packed[i] = make([]byte, p.Size(&k))
+		p.Pack(packed[i], &k)
+	}
+	if !bytes.Equal(packed[0], packed[1]) {
+		t.Errorf("%x and %x are of equal keys", packed[0], packed[1])
 	}
 }
 

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -28,7 +29,7 @@ const (
 	keyIsHash keyMode = iota // integers: the hash has an inverse
 	keyInline
 	keyText    // strings: a ref to their bytes
-	keyEncoded // a ref to what the codec gives
+	keyEncoded // a ref to their bytes: packed. A key that can be hashed can be packed, unless it has an array of very many strings
 )
 
 // What is larger than this lies outside of the slot, so that probing does not walk over it.
@@ -49,8 +50,10 @@ type layout[K comparable] struct {
 
 	hash   func(K) uint64
 	codec  codec.Codec[K]
-	encode *[1]K // scratch for keyEncoded
+	pack   *codec.Packer[K] // of keyEncoded; nil: the codec is needed
+	encode *[1]K            // scratch for keyEncoded
 	buf    []byte
+	texts  codec.Texts
 }
 
 // newLayout lays out keys K and values of valSize bytes; boxed values are refs.
@@ -74,6 +77,7 @@ func newLayout[K comparable](valSize, valAlign uintptr, boxed bool) (*layout[K],
 		l.mode, size, align = keyText, 8, 8
 	default:
 		l.mode, size, align = keyEncoded, 8, 8
+		l.pack, _ = codec.PackerOf[K]()
 	}
 	l.keyOff = roundUp(end, align)
 	end = l.keyOff + uintptr(size)
@@ -105,6 +109,12 @@ func (l *layout[K]) bytes(key *K) ([]byte, error) {
 		s := *(*string)(unsafe.Pointer(key))
 		return unsafe.Slice(unsafe.StringData(s), len(s)), nil
 	}
+	if l.pack != nil {
+		n := l.pack.Size(key)
+		l.buf = slices.Grow(l.buf[:0], n)[:n]
+		l.pack.Pack(l.buf, key)
+		return l.buf, nil
+	}
 	l.encode[0] = *key
 	b, err := l.codec.Append(l.buf[:0], l.encode[:])
 	if err != nil {
@@ -124,8 +134,12 @@ func (l *layout[K]) keyAt(s *space, slot unsafe.Pointer, hash uint64) (k K) {
 	}
 	b := s.blob(*(*ref)(unsafe.Add(slot, l.keyOff)))
 	if l.mode == keyText {
-		str := string(b)
+		str := l.texts.String(b)
 		return *(*K)(unsafe.Pointer(&str))
+	}
+	if l.pack != nil {
+		l.pack.Unpack(b, &k)
+		return k
 	}
 	if _, err := l.codec.Decode(b, l.encode[:]); err != nil {
 		panic(fmt.Sprintf("state: key %x of type %T: %v", b, k, err))
