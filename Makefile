@@ -58,13 +58,28 @@ drill: bin-drill ## faults on a real cluster under load, each repeated, with tim
 	@deploy/install-deps.sh test
 	$(GO) run ./test/drill $(ARGS)
 
-bench: ## keyed count beside a bare loop, checkpoints of a large state, latency: the engine's own figures (about 10 minutes)
+bench: ## the engine's own figures: keyed counts beside a bare loop, checkpoints of a large state, latency (about 20 minutes)
 	$(GO) run ./bench/keyedcount $(ARGS)
 	$(GO) run ./bench/snapshot
 	$(GO) run ./bench/latency
 
-bench-backpressure: ## sources held up by a slow sink for five minutes: memory, checkpoints, output; ARGS are handed on (-for 5m)
-	$(GO) run ./bench/backpressure $(ARGS)
+# COUNT=6 and more for benchstat. Calibrations of the machine come before and after each package's benchmarks.
+MICRO    = ./internal/codec ./internal/state ./internal/stream ./flow ./bench/micro
+COUNT    ?= 1
+BENCHTIME ?= 1s
+bench-micro: ## Go benchmarks of the parts, between calibrations of the machine, for benchstat: COUNT=n, BENCHTIME=t
+	@set -e; for pkg in $(MICRO); do for each in ./bench/micro/calibration $$pkg; do \
+		$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) -benchtime $(BENCHTIME) -timeout 2h $$each; \
+	done; done; $(GO) test -run '^$$' -bench . -count $(COUNT) -benchtime $(BENCHTIME) ./bench/micro/calibration
+
+Q        ?= all
+bench-nexmark: ## the Nexmark queries on this engine, each beside its source alone: Q=q5; ARGS are handed on
+	$(GO) run ./bench/nexmark/cmd/nexmark -all-events=false -source -q $(Q) $(ARGS)
+
+bench-flink: ## the same beside Apache Flink, a case after the other (hours): Q=q5, ARGS='-warmup 20s -runs 2 -run 10s'; goes on where it was
+	@deploy/install-deps.sh test
+	$(GO) build -o bin/compare ./bench/flink/compare
+	bin/compare -q $(Q) $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
