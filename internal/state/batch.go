@@ -81,14 +81,17 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 // resolve turns the home lines of a run into the places of its values.
 func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uint64) error {
 	run.base, run.fresh = s.space.base, 0
+	if !t.four {
+		t.walk(&run.at, hashes[:run.n])
+	}
 	for i := 0; i < run.n; i++ {
 		if t.four {
 			if i = resolveFour(run.base, &run.at, hashes[:run.n], i, t.now); i == run.n {
 				break
 			}
 		} else {
-			line := unsafe.Add(run.base, run.at[i&(ahead-1)])
-			if w := *word(line); w^(hashes[i]<<hashInWord|occupied) == t.now && t.holds(line, &keys[i]) {
+			slot := unsafe.Add(run.base, run.at[i&(ahead-1)])
+			if w := *word(slot); w^wordOf(hashes[i]) == t.now && t.holds(slot, &keys[i]) {
 				run.at[i&(ahead-1)] += uint64(s.l.valOff)
 				continue
 			}
@@ -98,6 +101,38 @@ func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uin
 		}
 	}
 	return nil
+}
+
+// walk goes from the home slots of a run on to the first slot whose hash is right. A key that is a ref is not compared yet: in a large table its bytes
+// are elsewhere and are only asked for, so that memory brings those of a whole run at the same time.
+func (t *table[K]) walk(at *[ahead]uint64, hashes []uint64) {
+	base, size := t.space.base, uint64(t.l.size)
+	for i, h := range hashes {
+		p := t.dir[t.index(h)]
+		first := uint64(p.line) * lineSize
+		end, want := first+uint64(p.slots)*size, wordOf(h)
+		for o := at[i&(ahead-1)]; ; {
+			w := *word(unsafe.Add(base, o))
+			if w^want <= stampMask {
+				at[i&(ahead-1)] = o
+				break
+			}
+			if w == 0 {
+				break
+			}
+			if o += size; o == end {
+				o = first
+			}
+		}
+	}
+	if t.l.mode < keyText || !t.large() {
+		return
+	}
+	for i := range hashes {
+		r := *(*ref)(unsafe.Add(base, at[i&(ahead-1)]+uint64(t.l.keyOff)))
+		t.keysAt[i&(ahead-1)] = uint64(r>>refLengthBits) * blobUnit
+	}
+	prefetch(base, &t.keysAt, len(hashes))
 }
 
 // resolveFour goes on from place i of a run in a table of lines of four, up to one whose entry is not in its home line, or has not changed in

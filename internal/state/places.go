@@ -86,11 +86,14 @@ func (p *places[K]) locateFour(hashes []uint64) {
 
 // locateEach is locate for other tables.
 func (p *places[K]) locateEach(keys []K, hashes []uint64) {
+	p.t.walk(&p.next.home, hashes)
 	for i, h := range hashes {
-		p.at[i&(ahead-1)] = 0
-		if slot := p.t.find(&keys[i], h); slot != nil {
-			p.at[i&(ahead-1)] = p.t.offset(slot)
+		at := p.next.home[i&(ahead-1)]
+		slot := unsafe.Add(p.t.space.base, at)
+		if *word(slot)^wordOf(h) > stampMask || !p.t.holds(slot, &keys[i]) {
+			at = 0 // not there, or behind another one of the same hash
 		}
+		p.at[i&(ahead-1)] = at
 	}
 }
 

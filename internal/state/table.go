@@ -34,6 +34,7 @@ type table[K comparable] struct {
 
 	firstGroup int
 	scratch    []byte
+	keysAt     [ahead]uint64 // scratch of walk
 }
 
 // place is what a lookup needs of a segment.
