@@ -16,6 +16,7 @@ type enumerating[T any] struct {
 	task       taskOf
 	enumerator Enumerator
 	c          *stream.CoordinatorContext
+	readers    int // how many there are; before begin: were, when the restored checkpoint was taken
 }
 
 func enumerateSplits[T any](b *builder, n *node, src Source[T]) error {
@@ -25,23 +26,65 @@ func enumerateSplits[T any](b *builder, n *node, src Source[T]) error {
 	return nil
 }
 
-func (e *enumerating[T]) Open(c *stream.OpenContext) (err error) {
-	var restored [][]byte
-	if c.Restored() {
-		restored = append([][]byte{}, c.Entries()...)
-	}
-	e.enumerator, err = e.src.Enumerator(e.task, restored)
-	return err
+func (e *enumerating[T]) Open(c *stream.OpenContext) error {
+	return e.resume(c.Entries(), c.Restored())
 }
 
 func (e *enumerating[T]) Snapshot(s *stream.Snapshot) error {
-	s.Entries(e.enumerator.Left()...)
+	s.Entries(e.entries()...)
 	return nil
+}
+
+// entries are how many readers there are, and which of them have been dealt their part, and then the splits that are left.
+func (e *enumerating[T]) entries() [][]byte {
+	first := binary.AppendUvarint(nil, uint64(e.readers))
+	if s, ok := e.enumerator.(*spread); ok {
+		for reader := range e.readers {
+			if s.asked[reader] {
+				first = binary.AppendUvarint(first, uint64(reader))
+			}
+		}
+	}
+	return append([][]byte{first}, e.enumerator.Left()...)
+}
+
+// resume makes the enumerator, of what entries gave if the job is restored.
+func (e *enumerating[T]) resume(entries [][]byte, restored bool) (err error) {
+	if !restored || len(entries) == 0 {
+		e.enumerator, err = e.src.Enumerator(e.task, nil)
+		return err
+	}
+	asked := map[int]bool{}
+	for rest, i := entries[0], 0; i == 0 || len(rest) > 0; i++ {
+		v, size := binary.Uvarint(rest)
+		if size <= 0 || v > 1<<31-1 {
+			return errors.New("restore the splits that are left: the first entry is not what an enumerator wrote")
+		}
+		if rest = rest[size:]; i == 0 {
+			e.readers = int(v)
+		} else {
+			asked[int(v)] = true
+		}
+	}
+	e.enumerator, err = e.src.Enumerator(e.task, append([][]byte{}, entries[1:]...))
+	if s, ok := e.enumerator.(*spread); ok {
+		s.asked = asked
+	}
+	return err
 }
 
 func (e *enumerating[T]) Start(c *stream.CoordinatorContext) error {
 	e.c = c
+	e.begin(c.Readers)
 	return nil
+}
+
+// begin is told how many readers there are. If their number has changed, nobody's part is what it was.
+func (e *enumerating[T]) begin(readers int) {
+	if s, ok := e.enumerator.(*spread); ok && e.readers != readers {
+		s.asked = nil
+	}
+	e.readers = readers
 }
 
 // Request comes from a reader that has nothing left to read.
