@@ -93,12 +93,13 @@ func (s *store[K, V]) get(t *table[K], key *K, hash uint64, hold *V) *V {
 
 // each visits the values of a range of key groups; of a boxed one a copy.
 func (s *store[K, V]) each(t *table[K], from, to int, visit func(slot unsafe.Pointer, hash uint64, v *V) error) error {
+	var v V // of a boxed value: one for all, as visit is given a pointer to it
 	for g := from; g < to; g++ {
 		if err := t.each(g, func(slot unsafe.Pointer, hash uint64) error {
 			if !s.l.boxed {
 				return visit(slot, hash, s.inline(slot))
 			}
-			v := s.load(slot)
+			v = s.load(slot)
 			return visit(slot, hash, &v)
 		}); err != nil {
 			return err
