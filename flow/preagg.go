@@ -3,6 +3,7 @@ package flow
 import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/state"
 	"github.com/thalweg-io/thalweg/internal/stream"
 )
 
@@ -95,13 +96,31 @@ func splitWindows[K comparable, T, A, R any](w Windowed[K, T], n *node, a Aggreg
 // mergingOf is an aggregator of the partial aggregates of another.
 func mergingOf[K comparable, T, A, R any](a Aggregator[T, A, R]) Aggregator[partial[K, A], A, R] {
 	merge := a.Merge
-	return Aggregator[partial[K, A], A, R]{
+	merging := Aggregator[partial[K, A], A, R]{
 		Add:    func(sum *A, p partial[K, A]) { merge(sum, &p.A) },
 		Merge:  merge,
 		Result: a.Result,
-		first:  func(p partial[K, A]) A { return p.A },
-		fold:   foldPartials[K](merge),
 	}
+	if a.neutral {
+		merging.New = a.New
+		merging.fold = func(run *state.Slots[A], in []partial[K, A]) {
+			for i := range in {
+				merge(run.At(i), &in[i].A)
+			}
+		}
+		return merging
+	}
+	merging.first = func(p partial[K, A]) A { return p.A }
+	merging.fold = func(run *state.Slots[A], in []partial[K, A]) {
+		for i := range in {
+			if run.Fresh(i) {
+				*run.At(i) = in[i].A
+			} else {
+				merge(run.At(i), &in[i].A)
+			}
+		}
+	}
+	return merging
 }
 
 // fixedSize reports whether all values of a type take equally much memory.

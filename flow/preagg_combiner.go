@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
-	"github.com/thalweg-io/thalweg/internal/state"
 	"github.com/thalweg-io/thalweg/internal/stream"
 )
 
@@ -34,6 +33,7 @@ type combiner[K comparable, T, A, R any] struct {
 	keys   []K
 	hashes []uint64
 	single stream.Batch[partial[K, A]] // records that are not combined
+	lifted int                         // where single's records begin in the batch in hand
 	ones   []A
 }
 
@@ -212,11 +212,14 @@ func (o *combiner[K, T, A, R]) one(a *A, v T) {
 	o.a.Add(a, v)
 }
 
-// lift makes each record an aggregate of its own.
+// lift makes each record an aggregate of its own. It is given records that follow each other, until pass.
 func (o *combiner[K, T, A, R]) lift(values []T, from, upto int, last int64) {
 	b, n := &o.single, upto-from
 	at := len(b.Values)
-	b.Values, b.Times, b.Hashes = longer(b.Values, n), longer(b.Times, n), append(b.Hashes, o.hashes[from:upto]...)
+	if at == 0 {
+		o.lifted = from
+	}
+	b.Values, b.Times, b.Hashes = longer(b.Values, n), longer(b.Times, n), o.hashes[o.lifted:upto]
 	out, times, keys := b.Values[at:], b.Times[at:], o.keys[from:upto]
 	for i := range times {
 		times[i] = last
@@ -253,7 +256,7 @@ func (o *combiner[K, T, A, R]) pass() error {
 	if !o.held.plain {
 		clear(b.Values)
 	}
-	b.Values, b.Times, b.Hashes = b.Values[:0], b.Times[:0], b.Hashes[:0]
+	b.Values, b.Times, b.Hashes = b.Values[:0], b.Times[:0], nil
 	return err
 }
 
@@ -313,23 +316,4 @@ func (o *combiner[K, T, A, R]) Ring(int64) error {
 		return nil
 	}
 	return o.send()
-}
-
-// foldPartials folds a run of partials into what there is of their keys.
-func foldPartials[K comparable, A any](merge func(a, b *A)) func(run *state.Slots[A], in []partial[K, A]) {
-	return func(run *state.Slots[A], in []partial[K, A]) {
-		if !run.AnyFresh() {
-			for i := range in {
-				merge(run.At(i), &in[i].A)
-			}
-			return
-		}
-		for i := range in {
-			if run.Fresh(i) {
-				*run.At(i) = in[i].A
-			} else {
-				merge(run.At(i), &in[i].A)
-			}
-		}
-	}
 }

@@ -23,7 +23,9 @@ type Aggregator[T, A, R any] struct {
 	fold  func(run *state.Slots[A], in []T)
 	ones  func(in []T, out []A) // what becomes of each of some records alone; nil: New and Add
 	first func(v T) A           // what becomes of a record alone, if that is not New and Add
-	roll  func(run *state.Slots[A], in []T, out []R)
+	// neutral: what New gives, or zero, makes no difference to what is merged into it.
+	neutral bool
+	roll    func(run *state.Slots[A], in []T, out []R)
 }
 
 func (a Aggregator[T, A, R]) check() string {
@@ -54,7 +56,7 @@ func Count[T any]() Aggregator[T, int64, int64] {
 	return Aggregator[T, int64, int64]{
 		Add:    func(a *int64, _ T) { *a++ },
 		Merge:  func(a, b *int64) { *a += *b },
-		Result: func(a *int64) int64 { return *a },
+		Result: func(a *int64) int64 { return *a }, neutral: true,
 		fold: func(run *state.Slots[int64], in []T) {
 			for i := range in {
 				*run.At(i)++
@@ -81,7 +83,7 @@ func Sum[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 	return Aggregator[T, N, N]{
 		Add:    func(a *N, v T) { *a += f(v) },
 		Merge:  func(a, b *N) { *a += *b },
-		Result: func(a *N) N { return *a },
+		Result: func(a *N) N { return *a }, neutral: true,
 		fold: func(run *state.Slots[N], in []T) {
 			for i, v := range in {
 				*run.At(i) += f(v)
@@ -116,8 +118,8 @@ func Max[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 		New:    func() N { return lowest },
 		Add:    func(a *N, v T) { *a = max(*a, f(v)) },
 		Merge:  func(a, b *N) { *a = max(*a, *b) },
-		Result: func(a *N) N { return *a },
-		ones:   onesOf(f),
+		Result: func(a *N) N { return *a }, neutral: true,
+		ones: onesOf(f),
 	}
 }
 
@@ -128,8 +130,8 @@ func Min[T any, N Number](f func(T) N) Aggregator[T, N, N] {
 		New:    func() N { return highest },
 		Add:    func(a *N, v T) { *a = min(*a, f(v)) },
 		Merge:  func(a, b *N) { *a = min(*a, *b) },
-		Result: func(a *N) N { return *a },
-		ones:   onesOf(f),
+		Result: func(a *N) N { return *a }, neutral: true,
+		ones: onesOf(f),
 	}
 }
 
@@ -198,7 +200,7 @@ func highestOf[N Number]() N {
 
 // Both runs two aggregators over the same records.
 func Both[T, A, B, R, S any](a Aggregator[T, A, R], b Aggregator[T, B, S]) Aggregator[T, Pair[A, B], Pair[R, S]] {
-	both := Aggregator[T, Pair[A, B], Pair[R, S]]{}
+	both := Aggregator[T, Pair[A, B], Pair[R, S]]{neutral: a.neutral && b.neutral}
 	if a.check() != "" || b.check() != "" {
 		return both // which is as incomplete, and reported where it is used
 	}
