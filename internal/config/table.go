@@ -235,6 +235,10 @@ var (
 		Job:     true,
 		Doc:     "Where checkpoints are kept, each job's in a folder of its own. All processes must reach it.",
 	})
+	StateCompression = define(checkpoints, booleans, spec[bool]{
+		Key: "execution.checkpointing.snapshot-compression", Job: true, Default: true,
+		Doc: "true: files with state are compressed, with zstd, beside the task. A restore reads both.",
+	})
 	InlineThreshold = define(checkpoints, sizes, spec[Size]{
 		Key:     "execution.checkpointing.data-inline-threshold",
 		Aliases: []string{"state.storage.fs.memory-threshold", "state.backend.fs.memory-threshold"},

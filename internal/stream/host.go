@@ -39,6 +39,7 @@ type HostConfig struct {
 	Log                    *slog.Logger
 	BufferTimeout          time.Duration // default 100 ms
 	InlineThreshold        int           // bytes; default checkpoint.DefaultInlineThreshold
+	PlainState             bool          // files with state are not compressed
 	Clock                  *Clock        // of processing time; nil: the machine's
 	Dial                   func(ctx context.Context, address string) (net.Conn, error)
 }

@@ -207,7 +207,7 @@ func (t *task) stateFile(id int64) (*checkpoint.FileWriter, error) {
 		return nil, err
 	}
 	return checkpoint.NewFileWriter(t.ctx, checkpoint.FileConfig{FS: fs, Dir: dir, Checkpoint: id, Task: t.id, Generation: t.gen.id,
-		InlineThreshold: t.host.c.InlineThreshold}), nil
+		InlineThreshold: t.host.c.InlineThreshold, Compress: !t.host.c.PlainState}), nil
 }
 
 // refuse gives up a checkpoint that this task cannot take: the job runs on.

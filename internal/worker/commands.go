@@ -107,11 +107,19 @@ func NewHost(g *stream.Graph, o HostOptions, r stream.Reporter) (*stream.Host, e
 		}
 		c.InlineThreshold = n
 	}
+	if s := o.Configuration[compressionKey]; s != "" {
+		on, err := strconv.ParseBool(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", compressionKey, err)
+		}
+		c.PlainState = !on
+	}
 	return stream.NewHost(g, c, r), nil
 }
 
-// Keys of the effective configuration that a worker reads, in the form that the leader gives them: a Go duration, a number of bytes.
+// Keys of the effective configuration that a worker reads, in the form that the leader gives them: a Go duration, a number of bytes, true or false.
 const (
 	bufferTimeoutKey   = "execution.buffer-timeout.interval"
 	inlineThresholdKey = "execution.checkpointing.data-inline-threshold"
+	compressionKey     = "execution.checkpointing.snapshot-compression"
 )

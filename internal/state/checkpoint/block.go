@@ -10,7 +10,7 @@ import (
 //
 //	header  0  magic   8 bytes  "THALWEGS"
 //	        8  version u16      1
-//	       10  flags   u16      0
+//	       10  flags   u16      1: blocks may be compressed
 //	       12  crc32c  u32      of bytes 0..12
 //
 //	footer  0  length  u64      of the whole file, footer included
@@ -22,6 +22,7 @@ const (
 	fileMagic  = "THALWEGS"
 	endMagic   = "SEND"
 	headerSize = 16
+	compressed = 1 // flag
 	footerSize = 24
 )
 
@@ -29,7 +30,7 @@ const (
 //
 //	 0  magic    4 bytes  "TWBK"
 //	 4  type     u8       0 table list, 1 base section, 2 delta section
-//	 5  reserved u8       0
+//	 5  encoding u8       0 plain, 1 zstd
 //	 6  group    u16      key group; 0xffff for a table list
 //	 8  operator u64      hash of the operator's uid (docs/format/hash.md)
 //	16  length   u64      of the content
@@ -55,7 +56,7 @@ type blockHeader struct {
 // put writes the header but for the checksums' final values: putBlockSums has those.
 func (h blockHeader) put(b []byte) {
 	copy(b, blockMagic)
-	b[4], b[5] = h.typ, 0
+	b[4], b[5] = h.typ, plainEncoding
 	binary.LittleEndian.PutUint16(b[6:], uint16(h.group))
 	binary.LittleEndian.PutUint64(b[8:], h.operator)
 	binary.LittleEndian.PutUint64(b[16:], uint64(h.length))
@@ -69,7 +70,8 @@ func putBlockSums(b []byte) {
 	binary.LittleEndian.PutUint32(b[28:], checksum(b[:28]))
 }
 
-// content checks a whole block that should be want, but for length and checksum, and returns its content, a part of b.
+// content checks a whole block that should be want, but for length and checksum, and returns its content, a part of b
+// unless it is compressed.
 func content(name string, at int64, b []byte, want blockHeader) ([]byte, error) {
 	if len(b) < blockHeaderSize {
 		return nil, corrupt(name, "a block of %d bytes at %d", len(b), at)
@@ -80,19 +82,26 @@ func content(name string, at int64, b []byte, want blockHeader) ([]byte, error) 
 	want.length, want.crc = len(b)-blockHeaderSize, checksum(b[blockHeaderSize:])
 	var head [blockHeaderSize]byte
 	want.put(head[:])
+	encoding := b[5]
+	if encoding <= zstdEncoding {
+		head[5] = encoding
+	}
 	if string(head[:24]) != string(b[:24]) {
 		return nil, corrupt(name, "the block at %d begins with %x, not %x: it is not what the checkpoint says", at, b[:24], head[:24])
 	}
 	if rec := binary.LittleEndian.Uint32(b[24:]); rec != want.crc {
 		return nil, corrupt(name, "checksum of the block at %d is %08x, recorded %08x", at, want.crc, rec)
 	}
+	if encoding == zstdEncoding {
+		return unpack(name, at, b[blockHeaderSize:])
+	}
 	return b[blockHeaderSize:], nil
 }
 
-func putHeader(b []byte) {
+func putHeader(b []byte, flags uint16) {
 	copy(b, fileMagic)
 	binary.LittleEndian.PutUint16(b[8:], version)
-	binary.LittleEndian.PutUint16(b[10:], 0)
+	binary.LittleEndian.PutUint16(b[10:], flags)
 	binary.LittleEndian.PutUint32(b[12:], checksum(b[:12]))
 }
 
@@ -109,7 +118,7 @@ func (f *File) checkFrame(name string, header, footer []byte) error {
 	if sum, rec := checksum(header[:12]), binary.LittleEndian.Uint32(header[12:]); string(header[:8]) != fileMagic || sum != rec {
 		return corrupt(name, "the header %x is none of a state file", header)
 	}
-	if v, flags := binary.LittleEndian.Uint16(header[8:]), binary.LittleEndian.Uint16(header[10:]); v != version || flags != 0 {
+	if v, flags := binary.LittleEndian.Uint16(header[8:]), binary.LittleEndian.Uint16(header[10:]); v != version || flags&^compressed != 0 {
 		return newer(name, v, flags)
 	}
 	if sum, rec := checksum(footer[:16]), binary.LittleEndian.Uint32(footer[16:]); string(footer[20:]) != endMagic || sum != rec {

@@ -26,6 +26,12 @@ type upload struct {
 	more chan struct{} // nil: nothing is written yet. Capacity 1: there is something to do.
 	done chan struct{}
 	crc  uint32
+
+	// Of whoever writes: stream, or finish if that never began.
+	at     int64    // where the next block comes
+	placed []Extent // of the blocks, in their order
+	packed []byte   // scratch
+
 	path string
 	out  storage.Writer
 	err  error
@@ -89,18 +95,19 @@ func (u *upload) stream() {
 	}
 	for range u.more {
 		u.mu.Lock()
-		blocks, ended, gone := u.mu.blocks, u.mu.ended, u.mu.gone
+		blocks, ended, gone, waiting := u.mu.blocks, u.mu.ended, u.mu.gone, u.mu.bytes
 		u.mu.blocks = nil
 		u.mu.Unlock()
 		if gone {
 			return
 		}
 		for _, b := range blocks {
-			if u.err = u.write(sumBlock(b)); u.err != nil {
+			if u.err = u.write(u.ready(b, waiting < keepsUp)); u.err != nil {
 				return
 			}
 			u.mu.Lock()
 			u.mu.bytes -= int64(len(b))
+			waiting = u.mu.bytes
 			u.mu.Unlock()
 			recycle(b)
 		}
@@ -110,9 +117,17 @@ func (u *upload) stream() {
 	}
 }
 
-// sumBlock fills in the checksums of a block.
-func sumBlock(b []byte) []byte {
+// keepsUp: while more waits to be written, nothing is compressed. To compress takes longer than to write, and the task must not wait for it.
+const keepsUp = 16 << 20
+
+// ready gives a block as it is written, and its place. What it returns is valid until the next call.
+func (u *upload) ready(b []byte, mayPack bool) []byte {
+	if u.c.Compress && mayPack {
+		b = pack(&u.packed, b)
+	}
 	putBlockSums(b)
+	u.placed = append(u.placed, Extent{u.at, int64(len(b))})
+	u.at += int64(len(b))
 	return b
 }
 
@@ -123,7 +138,12 @@ func recycle(b []byte) {
 
 func (u *upload) header() []byte {
 	b := make([]byte, headerSize)
-	putHeader(b)
+	flags := uint16(0)
+	if u.c.Compress {
+		flags = compressed
+	}
+	putHeader(b, flags)
+	u.at = headerSize
 	return b
 }
 
@@ -140,19 +160,19 @@ const (
 	writeRetryPause = 250 * time.Millisecond
 )
 
-// finish makes the file durable, or keeps it in memory; f has all but its name, its checksum and its content.
+// finish makes the file durable, or keeps it in memory, and fills in f, but for its operators.
 func (u *upload) finish(ctx context.Context, f *File, blocks int) error {
 	if u.more != nil {
 		return u.finishStream(f, blocks)
 	}
-	content := make([]byte, 0, f.Size)
+	content := make([]byte, 0, headerSize+u.mu.bytes+footerSize)
 	content = append(content, u.header()...)
 	for _, b := range u.mu.blocks {
-		content = append(content, sumBlock(b)...)
+		content = append(content, u.ready(b, true)...)
 		recycle(b)
 	}
 	u.mu.blocks = nil
-	f.CRC = crc32.Checksum(content, castagnoli)
+	f.CRC, f.Size = crc32.Checksum(content, castagnoli), u.at+footerSize
 	content = append(content, footerOf(f, blocks)...)
 	if f.Size < int64(u.c.InlineThreshold) {
 		f.Inline = content
@@ -207,7 +227,7 @@ func (u *upload) finishStream(f *File, blocks int) error {
 	if u.err != nil {
 		return u.err
 	}
-	f.Path, f.CRC = u.path, u.crc
+	f.Path, f.CRC, f.Size = u.path, u.crc, u.at+footerSize
 	if err := u.write(footerOf(f, blocks)); err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ type FileConfig struct {
 	Checkpoint      int64
 	Task            job.TaskID
 	Generation      job.Generation
-	InlineThreshold int // bytes; a file smaller than this stays in memory and goes with the acknowledgement
+	InlineThreshold int  // bytes; a file smaller than this stays in memory and goes with the acknowledgement
+	Compress        bool // with zstd, beside the task
 }
 
 // FileWriter collects the keyed state of one subtask for one checkpoint, in any order of key groups. All but Finish and Abort belong to the task's
@@ -29,8 +30,7 @@ type FileConfig struct {
 // takes a bounded part of memory (Backlog says how much).
 type FileWriter struct {
 	c      FileConfig
-	size   int64 // of the file so far: header and sealed blocks
-	blocks int
+	blocks int // sealed so far
 	ops    []*OperatorWriter
 	err    error
 	out    upload
@@ -38,7 +38,7 @@ type FileWriter struct {
 
 // NewFileWriter begins a file. Nothing is created before enough of it is there, or Finish is called. ctx bounds what is done beside the task.
 func NewFileWriter(ctx context.Context, c FileConfig) *FileWriter {
-	w := &FileWriter{c: c, size: headerSize}
+	w := &FileWriter{c: c}
 	w.out.c, w.out.ctx, w.out.streamAt = c, ctx, max(int64(c.InlineThreshold), streamAt)
 	return w
 }
@@ -90,15 +90,13 @@ func newBlock() []byte {
 	return append((*blockPool.Get().(*[]byte))[:0], make([]byte, blockHeaderSize)...)
 }
 
-// seal gives a block its place and hands it on. Its checksums are computed where it is written.
+// seal hands a block on, to be compressed, summed and given its place where it is written. Until Finish its extent is its number.
 func (w *FileWriter) seal(b []byte, h blockHeader) Extent {
 	h.length = len(b) - blockHeaderSize
 	h.put(b)
-	e := Extent{w.size, int64(len(b))}
-	w.size += e.Length
-	w.blocks++
 	w.out.add(b)
-	return e
+	w.blocks++
+	return Extent{Offset: int64(w.blocks - 1)}
 }
 
 // Section lists a key group, also if no chunk follows. A group has one section in a file.
@@ -187,14 +185,25 @@ func (w *FileWriter) Finish(ctx context.Context) (*File, error) {
 	if len(w.ops) == 0 {
 		return nil, nil
 	}
-	f := &File{Size: w.size + footerSize}
-	for _, o := range w.ops {
-		f.Operators = append(f.Operators, o.file)
-	}
+	f := &File{}
 	if err := w.out.finish(ctx, f, w.blocks); err != nil {
 		return nil, fmt.Errorf("write state of %s for checkpoint %d: %w", w.c.Task, w.c.Checkpoint, err)
 	}
+	for _, o := range w.ops {
+		o.place(w.out.placed)
+		f.Operators = append(f.Operators, o.file)
+	}
 	return f, nil
+}
+
+// place replaces the blocks' numbers by their extents.
+func (o *OperatorWriter) place(placed []Extent) {
+	o.file.Tables = placed[o.file.Tables.Offset]
+	for _, s := range o.file.Sections {
+		for i, b := range s.Blocks {
+			s.Blocks[i] = placed[b.Offset]
+		}
+	}
 }
 
 // Abort gives the file up and waits until nothing is written any more. After Finish it does nothing.
