@@ -26,15 +26,18 @@ type combiner[K comparable, T, A, R any] struct {
 	held      partials[K, A]
 	trial     trial
 	turns     int               // of the task's work since something is held
+	hashed    bool              // the router asks for hashes
 	weights   *codec.Weights[T] // of records; nil: partials do not grow with them
 	weight    []int
 
 	// Scratch of one batch.
 	keys   []K
 	hashes []uint64
-	single stream.Batch[partial[K, A]] // records that are not combined
-	lifted int                         // where single's records begin in the batch in hand
-	ones   []A
+	// unhashed: all records of the batch in hand go through, to a router that does not ask for hashes.
+	unhashed bool
+	single   stream.Batch[partial[K, A]] // records that are not combined
+	lifted   int                         // where single's records begin in the batch in hand
+	ones     []A
 }
 
 // mostTurns is for how many slices of the task's work, each a batch or less, records wait for others where windows go by the clock. A task that has
@@ -48,6 +51,8 @@ func newCombiner[K comparable, T, A, R any](n *node, key func(T) K, a Aggregator
 	o := &combiner[K, T, A, R]{next: next, node: n, key: key, a: a, watermark: stream.NoTime,
 		timeless: w.kind == global || w.processing, clock: w.processing, held: newPartials[K, A](roomFor[K, A]())}
 	o.single.Split = -1
+	router, asks := next.(interface{ NeedsHashes() bool })
+	o.hashed = !asks || router.NeedsHashes()
 	if !o.timeless {
 		o.grid = gridOf(w)
 	}
@@ -71,7 +76,9 @@ func (o *combiner[K, T, A, R]) clocked() bool { return o.clock }
 func (o *combiner[K, T, A, R]) Push(b *stream.Batch[T]) error {
 	n := len(b.Values)
 	o.keys, o.hashes = keysOf(o.keys, b.Values, o.key), room(o.hashes, n)
-	o.hash(o.hashes, o.keys)
+	if o.unhashed = !o.hashed && o.trial.passing >= n; !o.unhashed {
+		o.hash(o.hashes, o.keys)
+	}
 	if o.weights != nil {
 		o.weight = room(o.weight, n)
 		o.weights.Of(o.weight, b.Values)
@@ -219,7 +226,10 @@ func (o *combiner[K, T, A, R]) lift(values []T, from, upto int, last int64) {
 	if at == 0 {
 		o.lifted = from
 	}
-	b.Values, b.Times, b.Hashes = longer(b.Values, n), longer(b.Times, n), o.hashes[o.lifted:upto]
+	b.Values, b.Times = longer(b.Values, n), longer(b.Times, n)
+	if !o.unhashed {
+		b.Hashes = o.hashes[o.lifted:upto]
+	}
 	out, times, keys := b.Values[at:], b.Times[at:], o.keys[from:upto]
 	for i := range times {
 		times[i] = last
