@@ -45,7 +45,7 @@ func declareOperator[K comparable](j *Job, n *node, f func(*Op[K])) {
 
 func newKeyed[K comparable](b *builder, n *node) (*state.Keyed[K], error) {
 	from, to := b.t.Groups()
-	return state.NewKeyed[K](state.Config{MaxParallelism: b.t.MaxParallelism(), From: from, To: to, Name: n.uid()})
+	return state.NewKeyed[K](state.Config{MaxParallelism: b.t.MaxParallelism(), From: from, To: to, Name: n.uid(), Now: b.t.Now})
 }
 
 // Handler is what Process does. Record is required.
@@ -136,16 +136,22 @@ func NewValue[V any, K comparable](op *Op[K], name string, o ...StateOption) *Va
 		op.problem("state %q: %w", name, err)
 		return &Value[V]{}
 	}
-	op.declare(name, c.Schema().String())
+	s, schema := op.options(name, c.Schema().String(), o)
+	op.declare(name, schema)
 	if op.keyed == nil {
 		return &Value[V]{}
 	}
-	v, err := state.NewValue[K, V](op.keyed, name)
+	var in valueOf[V]
+	if s.ttl != nil {
+		in, err = state.NewAgingValue[K, V](op.keyed, name, *s.ttl)
+	} else {
+		in, err = state.NewValue[K, V](op.keyed, name)
+	}
 	if err != nil {
 		op.problem("state %q: %w", name, err)
 		return &Value[V]{}
 	}
-	return &Value[V]{in: v}
+	return &Value[V]{in: in}
 }
 
 // Get is the value of the key in hand, and whether it has one.
@@ -159,9 +165,6 @@ func (v *Value[V]) Update(f func(*V)) { v.in.Update(f) }
 
 // Clear removes it.
 func (v *Value[V]) Clear() { v.in.Clear() }
-
-// StateOption adjusts a piece of state.
-type StateOption struct{ _ int }
 
 // Timer fires per key, once per time set, in event time.
 type Timer[K comparable, U any] struct {
@@ -265,6 +268,7 @@ func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op
 	if len(p.op.alarms) > 0 {
 		b.chain.Alarms = append(b.chain.Alarms, p)
 	}
+	b.chain.Alarms = append(b.chain.Alarms, expiring[K]{keyed}.alarms()...)
 	b.add(n, p)
 	return p, nil
 }

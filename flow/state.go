@@ -26,16 +26,22 @@ func NewList[V any, K comparable](op *Op[K], name string, o ...StateOption) *Lis
 		op.problem("state %q: %w", name, err)
 		return &List[V]{}
 	}
-	op.declare(name, "list of "+c.Schema().String())
+	s, schema := op.options(name, "list of "+c.Schema().String(), o)
+	op.declare(name, schema)
 	if op.keyed == nil {
 		return &List[V]{}
 	}
-	l, err := state.NewList[K, V](op.keyed, name)
+	var in listOf[V]
+	if s.ttl != nil {
+		in, err = state.NewAgingList[K, V](op.keyed, name, *s.ttl)
+	} else {
+		in, err = state.NewList[K, V](op.keyed, name)
+	}
 	if err != nil {
 		op.problem("state %q: %w", name, err)
 		return &List[V]{}
 	}
-	return &List[V]{in: l}
+	return &List[V]{in: in}
 }
 
 // Append adds elements at the end. It keeps copies.
@@ -85,16 +91,22 @@ func NewMapState[MK comparable, V any, K comparable](op *Op[K], name string, o .
 		op.problem("state %q: %w", name, err)
 		return &MapState[MK, V]{}
 	}
+	s, schema := op.options(name, schema, o)
 	op.declare(name, schema)
 	if op.keyed == nil {
 		return &MapState[MK, V]{}
 	}
-	m, err := state.NewMap[K, MK, V](op.keyed, name)
+	var in mapOf[MK, V]
+	if s.ttl != nil {
+		in, err = state.NewAgingMap[K, MK, V](op.keyed, name, *s.ttl)
+	} else {
+		in, err = state.NewMap[K, MK, V](op.keyed, name)
+	}
 	if err != nil {
 		op.problem("state %q: %w", name, err)
 		return &MapState[MK, V]{}
 	}
-	return &MapState[MK, V]{in: m}
+	return &MapState[MK, V]{in: in}
 }
 
 func mapSchema[MK comparable, V any]() (string, error) {

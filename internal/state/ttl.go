@@ -73,6 +73,9 @@ func (k *Keyed[K]) age(a aging) error {
 	return nil
 }
 
+// Ages reports whether there is state with a TTL.
+func (k *Keyed[K]) Ages() bool { return len(k.ages.all) > 0 }
+
 // tick looks at the clock.
 func (k *Keyed[K]) tick() {
 	if len(k.ages.all) > 0 {
