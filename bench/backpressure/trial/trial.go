@@ -290,16 +290,17 @@ func (t *trial) drain(ctx context.Context, before int64) error {
 	}
 	all := t.rounds * keys
 	// When all is written the job still waits for its last checkpoint, which is not what is measured here.
-	i, err := t.cluster.WaitFor(ctx, t.id, func(i *thalwegv1.JobInfo) bool {
+	_, err := t.cluster.WaitFor(ctx, t.id, func(i *thalwegv1.JobInfo) bool {
 		return i.RecordsWritten >= all || i.Summary.Status == thalwegv1.JobStatus_JOB_STATUS_FINISHED
 	})
 	if err != nil {
 		return err
 	}
 	t.result.Drained = float64(all-before) / time.Since(began).Seconds()
-	if i, err = t.cluster.WaitFor(ctx, t.id, func(i *thalwegv1.JobInfo) bool {
+	i, err := t.cluster.WaitFor(ctx, t.id, func(i *thalwegv1.JobInfo) bool {
 		return i.Summary.Status == thalwegv1.JobStatus_JOB_STATUS_FINISHED
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	t.result.Restarts = i.Restarts
