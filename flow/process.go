@@ -327,15 +327,19 @@ func (p *operating[K, U]) Watermark(at int64) error {
 		r.now = at
 		r.settle()
 	}
-	p.out.batch.Split = -1
 	if err := p.fire(p.op.timers, at); err != nil {
 		return err
 	}
 	return p.next.Watermark(at)
 }
 
-// fire fires timers up to a time, in the order of their times.
+// fire fires timers up to a time, in the order of their times. What they emit is of no split: that of the last record may have ended, and an EventTime
+// behind would wait for it again.
 func (p *operating[K, U]) fire(all []timers, upto int64) error {
+	p.out.batch.Split = -1
+	for _, s := range p.op.ends {
+		s.from(-1)
+	}
 	for {
 		first, when := earliest(all)
 		if first == nil || when > upto {

@@ -31,10 +31,6 @@ func (p *operating[K, U]) Next() (int64, bool) {
 
 // Ring implements stream.Alarm.
 func (p *operating[K, U]) Ring(now int64) error {
-	p.out.batch.Split = -1
-	for _, s := range p.op.ends {
-		s.from(-1)
-	}
 	if err := p.fire(p.op.alarms, now); err != nil {
 		return err
 	}

@@ -18,6 +18,14 @@ import (
 // Windows are driven with random records, batches, watermarks and restores, beside an interpreter that keeps all records and all windows in
 // plain lists: what is given after each step, what is late, and with which times has to be the same.
 
+// fewer is the number of cases where time is short: under the race detector each takes ten times as long.
+func fewer(cases uint64) uint64 {
+	if testing.Short() {
+		return cases / 8
+	}
+	return cases
+}
+
 // windowCases is how many are tried of each kind of window.
 const windowCases = 600
 
@@ -72,7 +80,7 @@ func TestWindowsAgainstInterpreter(t *testing.T) {
 	for name, window := range kinds {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(windowCases) {
+			for seed := range fewer(windowCases) {
 				if seed%2 == 0 {
 					windowCase(t, seed, window, ids, idsOf)
 				} else {

@@ -138,6 +138,9 @@ func TestLongRuns(t *testing.T) {
 		fails               []int // how many snapshots in a row are given up, behind so many good ones
 	}{{40, 12, 3, []int{0, 3, 126, 127, 20, 260, 1}}, {400, 3, 140, []int{0, 0, 1, 2, 3}}, {3000, 300, 3, []int{1, 125, 126, 127}}, {20, 900_000, 3, []int{0, 1, 0}}} {
 		t.Run(fmt.Sprintf("%d keys, %d good", c.keys, c.good), func(t *testing.T) {
+			if c.changes > 1000 && testing.Short() {
+				t.Skip("minutes under the race detector; make test runs it")
+			}
 			r := rand.New(rand.NewPCG(uint64(c.keys), 3))
 			x := newMany(t)
 			ts := &takenSnapshots[uint64]{t: t, random: r}

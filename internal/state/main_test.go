@@ -13,3 +13,11 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(m.Run())
 }
+
+// fewer is the number of cases where time is short: under the race detector each takes ten times as long.
+func fewer(cases uint64) uint64 {
+	if testing.Short() {
+		return max(cases/8, 2)
+	}
+	return cases
+}

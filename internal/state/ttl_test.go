@@ -230,7 +230,7 @@ func TestAgingStateIsWhatIsYoungEnough(t *testing.T) {
 }
 
 func testAging[K comparable, V comparable](t *testing.T, onReads bool, key func(int) K, val func(int) V) {
-	for seed := range uint64(12) {
+	for seed := range fewer(12) {
 		x := newAgingTest(t, seed, onReads, key, val)
 		taken := &takenSnapshots[K]{t: t, random: x.random}
 		for range 4000 {
