@@ -449,12 +449,12 @@ func (m *windowInterpreter) addToSession(v click) {
 		touched = true
 		o.begin, o.end, o.ids = min(o.begin, have.begin), max(o.end, have.end), append(o.ids, have.ids...)
 	}
-	if !touched && m.over(v.Key, o.end-1, m.lateness) {
+	if !touched && m.over(v.Key, o.end, m.lateness) {
 		m.want = append(m.want, showLate(v.Key, v.ID, v.At))
 		return
 	}
 	m.open = append(rest, o)
-	if m.over(v.Key, o.end-1, 0) {
+	if m.over(v.Key, o.end, 0) {
 		m.give(o)
 	}
 }
@@ -465,10 +465,7 @@ func (m *windowInterpreter) advance(from, to int, at int64) {
 	}
 	var rest []*interpretedWindow
 	for _, o := range m.open {
-		last := o.end - 1
-		if m.w.kind == global {
-			last = stream.MaxWatermark
-		}
+		last := m.last(o)
 		if m.over(o.key, last, 0) && !o.given {
 			m.give(o)
 		}
@@ -480,11 +477,22 @@ func (m *windowInterpreter) advance(from, to int, at int64) {
 }
 
 // first is the last moment of the window of some key groups that ends first.
+// last is the moment at which a window can be given.
+func (m *windowInterpreter) last(o *interpretedWindow) int64 {
+	switch m.w.kind {
+	case global:
+		return stream.MaxWatermark
+	case session:
+		return o.end // a record at its end still belongs to it
+	}
+	return o.end - 1
+}
+
 func (m *windowInterpreter) first(from, to int) int64 {
 	first := stream.MaxWatermark
 	for _, o := range m.open {
 		if g := m.group(o.key); g >= from && g < to && !o.given {
-			first = min(first, o.end-1)
+			first = min(first, m.last(o))
 		}
 	}
 	return first

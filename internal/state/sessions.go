@@ -71,8 +71,9 @@ func NewSessions[K comparable, A any](k *Keyed[K], name string, gap, keep int64,
 	return x, nil
 }
 
-// last is the last moment of a session: the watermark that gives it.
-func (s *Session[A]) last() int64 { return s.End - 1 }
+// last is the last moment of a record that a session would still take, which is its end: the watermark that gives it. At a nanosecond less such a
+// record may come yet, and would be alone or not as the timing is.
+func (s *Session[A]) last() int64 { return s.End }
 
 // given reports whether a session has been given already: it only waits for what is late.
 func (s *Session[A]) given() bool { return s.Due > s.last() }
@@ -95,7 +96,7 @@ func (x *Sessions[K, A]) reached(hash uint64) int64 {
 
 // late reports whether a session that began and ended with a record at this time would be gone.
 func (x *Sessions[K, A]) late(at int64, hash uint64) bool {
-	return x.until(at+x.gap-1) <= x.reached(hash)
+	return x.until(at+x.gap) <= x.reached(hash)
 }
 
 // Add folds a batch of records. hashes are those of keys. It allocates nothing once the keys are known.
@@ -150,7 +151,7 @@ func (x *Sessions[K, A]) foldRun(first int, run *Slots[Session[A]]) {
 	fresh := run.AnyFresh()
 	for i, at := range x.times[first : first+n] {
 		s := run.At(i)
-		if at >= s.Begin && at <= s.End && s.Due < s.End { // a fresh one is all zero
+		if at >= s.Begin && at <= s.End && s.Due <= s.End && s.Begin < s.End { // a fresh one is all zero
 			s.End = max(s.End, at+gap)
 			add(x.from+first+i, &s.A, false)
 			continue
@@ -173,7 +174,7 @@ func (x *Sessions[K, A]) check(err error) {
 
 // start makes a session of one record. If it has ended already, and only stays for what is late, it is given at once.
 func (x *Sessions[K, A]) start(i int, s *Session[A], at, prev int64, key K, hash uint64) error {
-	*s = Session[A]{Begin: at, End: at + x.gap, Prev: prev, Due: at + x.gap - 1}
+	*s = Session[A]{Begin: at, End: at + x.gap, Prev: prev, Due: at + x.gap}
 	x.f.Add(i, &s.A, true)
 	if s.last() > x.reached(hash) {
 		return nil

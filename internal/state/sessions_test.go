@@ -69,7 +69,7 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		}
 		return a
 	}
-	until := func(n naiveSession) int64 { return n.end - 1 + keep }
+	until := func(n naiveSession) int64 { return n.end + keep }
 	addNaive := func(key uint64, at, value int64) {
 		n := naiveSession{begin: at, end: at + gap, values: []int64{value}}
 		var rest []naiveSession
@@ -86,7 +86,7 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 			want = append(want, fmt.Sprint("late ", value))
 			return
 		}
-		if n.end-1 <= now {
+		if n.end <= now {
 			n.given = true
 			want = append(want, shown(key, n.begin, n.end, fold(n)))
 		}
@@ -133,7 +133,7 @@ func sessionsCase[A any](t *testing.T, seed uint64, f foldOf[A]) {
 		for key, all := range model {
 			var rest []naiveSession
 			for _, n := range all {
-				if n.end-1 <= now && !n.given {
+				if n.end <= now && !n.given {
 					n.given = true
 					want = append(want, shown(key, n.begin, n.end, fold(n)))
 				}
