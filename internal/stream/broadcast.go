@@ -93,7 +93,7 @@ func (r *router[T]) castFrames(b *Batch[T], far int, wait bool) error {
 	for from := 0; from < len(b.Values); {
 		k := min(len(b.Values)-from, r.most)
 		r.framed.slice(b, from, from+k)
-		f, err := r.encode(&r.framed, 0, r.by.ShipHashes)
+		f, weight, err := r.encode(&r.framed, 0, r.by.ShipHashes)
 		if err != nil {
 			r.failed = err
 			return err
@@ -101,7 +101,7 @@ func (r *router[T]) castFrames(b *Batch[T], far int, wait bool) error {
 		if f == nil {
 			continue // with fewer records
 		}
-		if err := r.castFrame(f, far, wait); err != nil {
+		if err := r.castFrame(f, weight, far, wait); err != nil {
 			return err
 		}
 		from += k
@@ -110,7 +110,7 @@ func (r *router[T]) castFrames(b *Batch[T], far int, wait bool) error {
 }
 
 // castFrame sends a frame, which it owns, to all outlets in other processes.
-func (r *router[T]) castFrame(f *buffer, far int, wait bool) error {
+func (r *router[T]) castFrame(f *buffer, weight, far int, wait bool) error {
 	for i := range r.outlets {
 		o := &r.outlets[i]
 		if o.c.remote == nil {
@@ -128,7 +128,7 @@ func (r *router[T]) castFrame(f *buffer, far int, wait bool) error {
 			g.b = append(g.b, f.b...)
 		}
 		setChannel(g.b, o.c.remote.number)
-		o.c.remote.records(g, o.c.sends(len(g.b)-frameHeader))
+		o.c.remote.records(g, o.c.sends(weight))
 	}
 	return nil
 }

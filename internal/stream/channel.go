@@ -38,11 +38,12 @@ const (
 // element is what travels on a channel, in order.
 type element struct {
 	kind    kind
+	packed  bool       // frame is compressed
 	batch   any        // records inside this process: a *Batch[T]
 	home    *sync.Pool // of its router, which the batch goes back to
 	frame   []byte     // records from another process, encoded
 	buffer  *buffer    // that frame lies in: the gate frees it
-	weight  int        // of records: bytes, about, for the sender's credit
+	weight  int        // of records: bytes, about, for the sender's credit; those of the encoding before it was compressed
 	at      int64      // watermark
 	id      int64      // cancelMarker
 	barrier align.Barrier

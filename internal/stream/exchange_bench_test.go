@@ -57,9 +57,45 @@ func BenchmarkBroadcast(b *testing.B) {
 	})
 }
 
+// BenchmarkCompressedExchange is BenchmarkExchange with compressed frames, beside plain ones of the same records, which are others in each batch of a
+// frame. Noise is what compression gains nothing with.
+func BenchmarkCompressedExchange(b *testing.B) {
+	const text = "the quick brown fox jumps over the lazy dog, and the dog does not mind it at all: it is much too hot a day"
+	for _, packs := range []bool{false, true} {
+		name := map[bool]string{false: "none", true: "s2"}[packs]
+		x := exchange{outputs: 4, kind: byHash, packs: packs, batches: 16}
+		b.Run("record=8B/codec="+name, func(b *testing.B) { benchExchangeOf(b, x, func(i uint64) plain { return plain{i} }) })
+		b.Run("record=noise/codec="+name, func(b *testing.B) {
+			benchExchangeOf(b, x, func(i uint64) [4]uint64 {
+				return [4]uint64{codec.Mix(i), codec.Mix(^i), codec.Mix(i << 20), codec.Mix(i << 40)}
+			})
+		})
+		b.Run("record=40B/codec="+name, func(b *testing.B) {
+			benchExchangeOf(b, x, func(i uint64) forty { return forty{text[i%64 : i%64+16], i, i, i} })
+		})
+		b.Run("record=auction/codec="+name, func(b *testing.B) {
+			benchExchangeOf(b, x, func(i uint64) auction { return auction{1, 2, 3, 4, text[:20], text[i%4:], text[:i%90]} })
+		})
+	}
+}
+
+// exchange is what is measured.
+type exchange struct {
+	outputs int
+	kind    thalwegv1.Partitioning
+	packs   bool
+	batches int // how many different ones are sent in turn
+}
+
 func benchExchange[T any](b *testing.B, outputs int, kind thalwegv1.Partitioning, record func(uint64) T) {
+	benchExchangeOf(b, exchange{outputs: outputs, kind: kind, batches: 1}, record)
+}
+
+func benchExchangeOf[T any](b *testing.B, e exchange, record func(uint64) T) {
+	outputs, kind := e.outputs, e.kind
 	c := codecFor[T](b)
 	x := newBench(b, c, outputs, false, Partitioner[T]{Kind: kind})
+	x.router.packs = e.packs
 	near, far := connected(b)
 	receiving := newConn(far, "sender")
 	x.conn.nc = near
@@ -79,26 +115,29 @@ func benchExchange[T any](b *testing.B, outputs int, kind thalwegv1.Partitioning
 			in.fail(err)
 		}
 	}
-	receiving.start(func(f frame, buf *buffer) (bool, error) {
+	receiving.start(func(f frame, buf *buffer) (keep bool, err error) {
 		e, err := elementOf(f, buf)
-		if err == nil {
+		if keep = err == nil && e.buffer != nil; err == nil {
 			ins[f.channel].put(e)
 		}
-		return err == nil && f.kind == frameRecords, err
+		return keep, err
 	})
 	x.conn.start(func(f frame, _ *buffer) (bool, error) {
 		x.router.outs[f.channel].credit(creditOf(f.body))
 		return false, nil
 	})
-	in := &Batch[T]{Split: -1}
-	for i := range uint64(BatchSize) {
-		in.Values, in.Times, in.Hashes = append(in.Values, record(i)), append(in.Times, int64(i)*1000), append(in.Hashes, codec.Mix(i))
+	in := make([]*Batch[T], e.batches)
+	for n := range in {
+		in[n] = &Batch[T]{Split: -1}
+		for i := uint64(n * BatchSize); i < uint64((n+1)*BatchSize); i++ {
+			in[n].Values, in[n].Times, in[n].Hashes = append(in[n].Values, record(i)), append(in[n].Times, int64(i)*1000), append(in[n].Hashes, codec.Mix(i))
+		}
 	}
 	began := cpuTime()
 	b.ReportAllocs()
 	b.ResetTimer()
-	for range b.N {
-		if err := x.router.Push(in); err != nil {
+	for n := range b.N {
+		if err := x.router.Push(in[n%len(in)]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -111,6 +150,7 @@ func benchExchange[T any](b *testing.B, outputs int, kind thalwegv1.Partitioning
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime()-began)/float64(records), "cpu-ns/record")
+	b.ReportMetric(float64(x.task.counters.bytesOut.Load())/float64(records), "wire-B/record")
 	want := records
 	if kind == toAll {
 		want *= outputs

@@ -64,7 +64,8 @@ func newMixedBench[T any](t testing.TB, c codec.Codec[T], outputs int, local fun
 // sent is the batches of a channel that have been sent since the last call.
 type sent[T any] struct {
 	channel int
-	size    int // of the body
+	size    int // what its sender took credit for
+	packed  bool
 	batch   Batch[T]
 }
 
@@ -88,12 +89,20 @@ func (b *bench[T]) take() (out []sent[T], others []frameType) {
 			}
 			return out, others
 		}
-		if f.kind != frameRecords {
+		e, err := elementOf(f, buf)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if e.kind != records {
 			others = append(others, f.kind)
 			continue
 		}
-		s := sent[T]{channel: int(f.channel), size: len(f.body)}
-		if err := decodeBatch(f.body, b.codec, &s.batch); err != nil {
+		s := sent[T]{channel: int(f.channel), size: e.weight, packed: e.packed}
+		body, buf, err := e.unpack()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if err := decodeBatch(body, b.codec, &s.batch); err != nil {
 			b.t.Fatal(err)
 		}
 		buf.free()
@@ -158,20 +167,23 @@ func codecFor[T any](t testing.TB) codec.Codec[T] {
 
 // TestFramesAreBounded: whatever the records, no frame is over its bound unless it holds a single one, and all arrive in order.
 func TestFramesAreBounded(t *testing.T) {
-	t.Run("known", func(t *testing.T) {
-		testFrameBounds(t, func(l letter) letter { return l }, func(l letter) letter { return l })
-	})
-	t.Run("opaque", func(t *testing.T) {
-		testFrameBounds(t, func(l letter) sealed { return sealed{l} }, func(s sealed) letter { return s.letter })
-	})
+	for _, packs := range []bool{false, true} {
+		t.Run(fmt.Sprintf("known, compressed %v", packs), func(t *testing.T) {
+			testFrameBounds(t, packs, func(l letter) letter { return l }, func(l letter) letter { return l })
+		})
+		t.Run(fmt.Sprintf("opaque, compressed %v", packs), func(t *testing.T) {
+			testFrameBounds(t, packs, func(l letter) sealed { return sealed{l} }, func(s sealed) letter { return s.letter })
+		})
+	}
 }
 
-func testFrameBounds[T any](t *testing.T, seal func(letter) T, open func(T) letter) {
+func testFrameBounds[T any](t *testing.T, packs bool, seal func(letter) T, open func(T) letter) {
 	c := codecFor[T](t)
 	paper := strings.Repeat("x", 400<<10)
 	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		b := newBench(t, c, 1, false, Partitioner[T]{Kind: thalwegv1.Partitioning_PARTITIONING_GLOBAL})
+		b.router.packs = packs
 		done := make(chan struct{})
 		result := b.receive(done)
 		var want []int
@@ -194,8 +206,11 @@ func testFrameBounds[T any](t *testing.T, seal func(letter) T, open func(T) lett
 			t.Fatal(err)
 		}
 		close(done)
-		n := 0
+		n, packed := 0, 0
 		for i, s := range <-result {
+			if s.packed {
+				packed++
+			}
 			if len(s.batch.Values) > BatchSize {
 				t.Fatalf("seed %d: frame %d has %d records", seed, i, len(s.batch.Values))
 			}
@@ -208,6 +223,9 @@ func testFrameBounds[T any](t *testing.T, seal func(letter) T, open func(T) lett
 				}
 				n++
 			}
+		}
+		if (packed > 0) != packs {
+			t.Fatalf("seed %d: %d frames are compressed", seed, packed)
 		}
 		if n != len(want) {
 			t.Fatalf("seed %d: %d of %d records came", seed, n, len(want))
@@ -322,15 +340,18 @@ func TestScatter(t *testing.T) {
 				"local":  func(int) bool { return true },
 				"mixed":  func(output int) bool { return output%2 == 1 },
 			} {
-				t.Run(fmt.Sprintf("%s to %d %s", name, outputs, where), func(t *testing.T) { testScatter(t, p, outputs, local) })
+				for _, packs := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s to %d %s, compressed %v", name, outputs, where, packs), func(t *testing.T) { testScatter(t, p, outputs, local, packs) })
+				}
 			}
 		}
 	}
 }
 
-func testScatter(t *testing.T, p Partitioner[letter], outputs int, local func(output int) bool) {
+func testScatter(t *testing.T, p Partitioner[letter], outputs int, local func(output int) bool, packs bool) {
 	r := rand.New(rand.NewPCG(uint64(outputs), 4))
 	b := newMixedBench(t, codecFor[letter](t), outputs, local, p)
+	b.router.packs = packs
 	hashed := p.Kind == thalwegv1.Partitioning_PARTITIONING_HASH && b.router.NeedsHashes()
 	want, got := make([]Batch[letter], outputs), make([]Batch[letter], outputs)
 	collect := func() {
@@ -501,8 +522,13 @@ func TestBuffersHaveTheirClass(t *testing.T) {
 // TestExchangeAllocatesNothing in the steady state: from a batch that is pushed to the same batch behind the gate.
 func TestExchangeAllocatesNothing(t *testing.T) {
 	c := codecFor[uint64](t)
-	for _, outputs := range []int{1, 3} {
+	for _, kind := range []struct {
+		outputs int
+		packs   bool
+	}{{1, false}, {3, false}, {1, true}, {3, true}} {
+		outputs, packed := kind.outputs, 0
 		b := newBench(t, c, outputs, false, Partitioner[uint64]{Kind: thalwegv1.Partitioning_PARTITIONING_HASH})
+		b.router.packs = kind.packs
 		out := &counting{}
 		g := NewGate[uint64](nil, 0, c, out)
 		in := &Batch[uint64]{Values: make([]uint64, BatchSize), Times: make([]int64, BatchSize), Hashes: make([]uint64, BatchSize), Split: -1}
@@ -519,6 +545,9 @@ func TestExchangeAllocatesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if e.packed {
+					packed++
+				}
 				o := b.router.outs[f.channel]
 				if _, err := g.push(e); err != nil {
 					t.Fatal(err)
@@ -534,7 +563,10 @@ func TestExchangeAllocatesNothing(t *testing.T) {
 			t.Fatalf("%d records came, of %d", out.n, want)
 		}
 		if allocations > 0 && !raceEnabled {
-			t.Errorf("%d outputs: %v allocations a batch", outputs, allocations)
+			t.Errorf("%d outputs, compressed %v: %v allocations a batch", outputs, kind.packs, allocations)
+		}
+		if (packed > 0) != kind.packs {
+			t.Errorf("%d outputs: %d frames are compressed", outputs, packed)
 		}
 	}
 }

@@ -35,6 +35,7 @@ func TestFrameFormat(t *testing.T) {
 		{"records without times", records(&Batch[wireRecord]{Values: values, Times: []int64{NoTime, NoTime}})},
 		{"records with near times", records(&Batch[wireRecord]{Values: values, Times: []int64{1e18 + 5, 1e18}})},
 		{"records with raw times", records(&Batch[wireRecord]{Values: values, Times: []int64{NoTime, 1}})},
+		{"compressed records", packedFrame([]byte(abcd))},
 		{"records with hashes", records(&Batch[wireRecord]{Values: values, Times: []int64{5, 6}, Hashes: []uint64{7, 8}})},
 		{"watermark", appendElement(nil, 7, element{kind: watermark, at: -2})},
 		{"idle", appendElement(nil, 7, element{kind: idle})},

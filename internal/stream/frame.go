@@ -14,7 +14,7 @@ import (
 )
 
 // exchangeVersion is the version of what travels on a data connection, docs/format/exchange.md. Both ends have the same.
-const exchangeVersion = 2
+const exchangeVersion = 3
 
 // A frame on a data connection, docs/format/exchange.md; all numbers are little-endian:
 //
@@ -36,6 +36,7 @@ const (
 	frameNoMore
 	frameCredit  // to the sender: batches consumed u32 | their bytes u64
 	frameRequest // to the sender: ended u8 | the event
+	framePacked  // records, compressed: see compress.go
 )
 
 const (
@@ -57,6 +58,9 @@ func beginFrame(dst []byte, channel uint32, t frameType) []byte {
 
 // setChannel has a frame that was begun at the start of f, and not ended, be of another channel.
 func setChannel(f []byte, channel uint32) { binary.LittleEndian.PutUint32(f[8:], channel) }
+
+// setType has it be of another type.
+func setType(f []byte, t frameType) { f[12] = byte(t) }
 
 // endFrame fills in length and checksum of the frame that begins at dst[from] and ends with dst.
 func endFrame(dst []byte, from int) []byte {
@@ -206,6 +210,9 @@ func elementOf(f frame, b *buffer) (element, error) {
 	switch t {
 	case frameRecords:
 		return element{kind: records, frame: body, buffer: b, weight: len(body)}, nil
+	case framePacked:
+		n, err := unpackedSize(body)
+		return element{kind: records, packed: true, frame: body, buffer: b, weight: n}, err
 	case frameWatermark:
 		return element{kind: watermark, at: int64(le.Uint64(body))}, nil
 	case frameIdle:

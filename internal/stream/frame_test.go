@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"pgregory.net/rapid"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -110,13 +111,30 @@ func TestBatchesSurviveTheirEncoding(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	f.Add(appendElement(nil, 1, element{kind: barrier, barrier: align.Barrier{Epoch: 1, ID: 2}}))
 	f.Add(appendElement(nil, 1, element{kind: assignment, payload: []byte("x")}))
+	for _, block := range lyingBlocks() {
+		f.Add(packedFrame(block))
+	}
+	f.Add(packedFrame(s2.Encode(nil, bytes.Repeat([]byte("river"), 100))))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		fr, b, err := readFrame(bufio.NewReader(bytes.NewReader(in)))
 		if err != nil {
 			return
 		}
-		if _, err := elementOf(fr, b); err != nil && !errors.Is(err, codec.ErrCorrupt) {
+		e, err := elementOf(fr, b)
+		if err != nil && !errors.Is(err, codec.ErrCorrupt) {
 			t.Fatalf("unmarked error: %v", err)
+		}
+		if err != nil || e.kind != records {
+			return
+		}
+		if e.packed && e.weight > mostPacked {
+			t.Fatalf("a block of %d bytes is said to need %d", len(e.frame), e.weight)
+		}
+		switch body, _, err := e.unpack(); {
+		case err != nil && !errors.Is(err, codec.ErrCorrupt):
+			t.Fatalf("unmarked error: %v", err)
+		case err == nil && len(body) != e.weight:
+			t.Fatalf("%d bytes weigh %d", len(body), e.weight)
 		}
 	})
 }

@@ -40,9 +40,12 @@ func (g *gate[T]) push(e element) (int, error) {
 		return n, err
 	}
 	b := &g.batch
-	err := decodeBatch(e.frame, g.codec, b)
-	if e.buffer != nil { // nothing that was decoded points into it
-		e.buffer.free()
+	plain, frees, err := e.unpack()
+	if err == nil {
+		err = decodeBatch(plain, g.codec, b)
+	}
+	if frees != nil { // nothing that was decoded points into it
+		frees.free()
 	}
 	if err != nil {
 		return 0, err

@@ -40,6 +40,7 @@ type HostConfig struct {
 	BufferTimeout          time.Duration // default 100 ms
 	InlineThreshold        int           // bytes; default checkpoint.DefaultInlineThreshold
 	PlainState             bool          // files with state are not compressed
+	CompressRecords        bool          // that this process sends to others, with s2; what it gets may be compressed in any case
 	Clock                  *Clock        // of processing time; nil: the machine's
 	Dial                   func(ctx context.Context, address string) (net.Conn, error)
 }

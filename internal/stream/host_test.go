@@ -35,6 +35,7 @@ type options struct {
 	push      func(b *Batch[int64]) error
 	watermark func(int64)
 	hold      [2]atomic.Bool // the reader stops polling
+	compress  func(host int) bool
 }
 
 type coord struct {
@@ -225,6 +226,7 @@ func start(t *testing.T, o *options, r *rec, where map[string]int, hosts int, wr
 			t.Fatal(err)
 		}
 		c := HostConfig{Job: "j", TaskManagerIncarnation: fmt.Sprint("inc", i), Incarnation: fmt.Sprint("w", i), TempDir: dir, Storage: files}
+		c.CompressRecords = o.compress != nil && o.compress(i)
 		if wrap != nil {
 			c.Dial = func(ctx context.Context, a string) (net.Conn, error) {
 				nc, err := net.Dial("tcp", a)

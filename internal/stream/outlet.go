@@ -198,40 +198,43 @@ func (r *router[T]) frames(o *outlet[T], b *Batch[T], wait bool) error {
 
 // frame sends one frame, or makes most smaller and does not.
 func (r *router[T]) frame(o *outlet[T], b *Batch[T]) (sent bool, err error) {
-	f, err := r.encode(b, o.c.remote.number, o.hashes)
+	f, weight, err := r.encode(b, o.c.remote.number, o.hashes)
 	if f == nil {
 		return false, err
 	}
-	o.c.remote.records(f, o.c.sends(len(f.b)-frameHeader))
+	o.c.remote.records(f, o.c.sends(weight))
 	return true, nil
 }
 
-// encode begins a frame and fills it. It is nil, and most smaller, if there are too many records for one.
-func (r *router[T]) encode(b *Batch[T], channel uint32, hashes bool) (*buffer, error) {
+// encode begins a frame and fills it. It is nil, and most smaller, if there are too many records for one. Its weight is that of its records, which may
+// have become less by compression.
+func (r *router[T]) encode(b *Batch[T], channel uint32, hashes bool) (f *buffer, weight int, err error) {
 	n := len(b.Values)
 	if !hashes {
 		b.Hashes = nil
 	}
-	f := newBuffer(frameHeader + recordsHeader + min(n*r.took, fullFrame))
+	f = newBuffer(frameHeader + recordsHeader + min(n*r.took, fullFrame))
 	f.b = beginFrame(f.b, channel, frameRecords)
-	var err error
 	if f.b, err = appendBatch(f.b, r.codec, b); err != nil {
 		f.free()
-		return nil, err
+		return nil, 0, err
 	}
 	size := len(f.b) - frameHeader
 	if size > fullFrame && n > 1 {
 		f.free()
 		r.most = max(1, min(n-1, n*fullFrame/size))
-		return nil, nil
+		return nil, 0, nil
 	}
 	if len(f.b)-8 > maxFrame {
 		f.free()
-		return nil, fmt.Errorf("a record of %d bytes: at most %d can be sent to another task", size, maxFrame-(frameHeader-8))
+		return nil, 0, fmt.Errorf("a record of %d bytes: at most %d can be sent to another task", size, maxFrame-(frameHeader-8))
 	}
 	r.took = size/n + size/n/8 + 1
 	if r.most < r.limit && size < fullFrame/4 {
 		r.most = min(r.limit, 2*r.most)
 	}
-	return f, nil
+	if r.packs {
+		pack(f)
+	}
+	return f, size, nil
 }

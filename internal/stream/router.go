@@ -40,6 +40,7 @@ type router[T any] struct {
 	most    int       // records of a frame, as its bytes allow
 	limit   int       // what most may grow to again
 	took    int       // bytes of a record, and some more, in the last frame: the next one's buffer need not grow
+	packs   bool      // frames are compressed
 	pool    sync.Pool
 	failed  error
 
@@ -58,7 +59,7 @@ const perRecord = 16
 
 // NewRouter makes the end of a chain that feeds an outgoing edge.
 func NewRouter[T any](t *TaskContext, edge int, c codec.Codec[T], p Partitioner[T]) Input[T] {
-	r := &router[T]{t: t.task, codec: c, by: p, weights: codec.WeightsOf(c), outs: t.task.openEdge(edge)}
+	r := &router[T]{t: t.task, codec: c, by: p, weights: codec.WeightsOf(c), outs: t.task.openEdge(edge), packs: t.task.host.c.CompressRecords}
 	r.pool.New = func() any { return &Batch[T]{Split: -1} }
 	n := len(r.outs)
 	r.outlets, r.starts = make([]outlet[T], n), make([]int32, n+1)

@@ -114,12 +114,21 @@ func NewHost(g *stream.Graph, o HostOptions, r stream.Reporter) (*stream.Host, e
 		}
 		c.PlainState = !on
 	}
+	switch s := o.Configuration[networkCompressionKey]; s {
+	case "", "none":
+	case "s2":
+		c.CompressRecords = true
+	default:
+		return nil, fmt.Errorf("%s: %q is neither none nor s2", networkCompressionKey, s)
+	}
 	return stream.NewHost(g, c, r), nil
 }
 
-// Keys of the effective configuration that a worker reads, in the form that the leader gives them: a Go duration, a number of bytes, true or false.
+// Keys of the effective configuration that a worker reads, in the form that the leader gives them: a Go duration, a number of bytes, true or false,
+// a word.
 const (
-	bufferTimeoutKey   = "execution.buffer-timeout.interval"
-	inlineThresholdKey = "execution.checkpointing.data-inline-threshold"
-	compressionKey     = "execution.checkpointing.snapshot-compression"
+	bufferTimeoutKey      = "execution.buffer-timeout.interval"
+	inlineThresholdKey    = "execution.checkpointing.data-inline-threshold"
+	compressionKey        = "execution.checkpointing.snapshot-compression"
+	networkCompressionKey = "taskmanager.network.compression.codec"
 )
