@@ -42,7 +42,6 @@ const noEventTime = "it joins by event time, and no EventTime is upstream of all
 
 // windowJoin is one shelf for each input, with a label for each window, and a timer at the end of each.
 func windowJoin[K comparable, A, B, U any](op *Op[K], w Window, f func(A, B, *Out[U]) error) Handler2[K, A, B, U] {
-	op.reached = &reached{now: stream.NoTime}
 	left, right := newShelf[A](op, "left"), newShelf[B](op, "right")
 	size, slide, offset := int64(w.size), int64(w.slide), int64(w.offset)
 	var scratch []B
@@ -135,7 +134,6 @@ func IntervalJoin[K comparable, A, B, U any](a Keyed[K, A], b Keyed[K, B], lower
 
 // intervalJoin is one shelf for each input, with a label for each time, and a timer for each label's end.
 func intervalJoin[K comparable, A, B, U any](op *Op[K], lower, upper int64, f func(A, B, *Out[U]) error) Handler2[K, A, B, U] {
-	op.reached = &reached{now: stream.NoTime}
 	left, right := newShelf[A](op, "left"), newShelf[B](op, "right")
 	// What a can pair with is over at its time + upper, what b can at its time - lower.
 	leftEnd := NewTimer(op, "left end", func(_ *Ctx[K], _ time.Time, out *Out[U]) error { left.drop(out.time - upper); return nil })

@@ -71,7 +71,7 @@ type Op[K comparable] struct {
 	out    any // *Out[U]
 	timers []timers
 	alarms []timers // of processing time
-	// reached is how far an operator has come that keeps this over a restore; nil: it does not.
+	// reached is how far the operator has come, which is kept over a restore: what was behind the watermark stays behind it.
 	reached *reached
 }
 
@@ -93,10 +93,10 @@ func (op *Op[K]) declare(name, schema string) {
 
 // Ctx is the record, or the timer, in hand.
 type Ctx[K comparable] struct {
-	keyed     *state.Keyed[K]
-	time      int64
-	watermark int64
-	clock     func() int64
+	keyed   *state.Keyed[K]
+	time    int64
+	reached *reached
+	clock   func() int64
 }
 
 // Key is the key in hand.
@@ -105,8 +105,8 @@ func (c *Ctx[K]) Key() K { return c.keyed.Key() }
 // Time is the event time of the record, or the time of the timer; zero without EventTime.
 func (c *Ctx[K]) Time() time.Time { return timeOf(c.time) }
 
-// Watermark is the operator's: nothing earlier is expected. Zero before the first.
-func (c *Ctx[K]) Watermark() time.Time { return timeOf(c.watermark) }
+// Watermark is the operator's: nothing earlier is expected. Zero before the first. It does not go back when the job is restored.
+func (c *Ctx[K]) Watermark() time.Time { return timeOf(c.reached.of(c.keyed.Hash())) }
 
 // Now is the processing time: that of the machine, or, in a test, of the flowtest.Harness.
 func (c *Ctx[K]) Now() time.Time { return time.Unix(0, c.clock()).UTC() }
@@ -258,8 +258,9 @@ func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op
 	}
 	p := &operating[K, U]{name: n.name, keyed: keyed, out: newOut[U](next), next: next.(stream.Input[U]), watermark: stream.NoTime}
 	p.out.watch(b.t, n.name, func() uint64 { return keyed.Hash() ^ uint64(p.out.time)<<1 }) // enough to tell records of one key apart that have times
-	p.ctx = &Ctx[K]{keyed: keyed, watermark: stream.NoTime, clock: b.t.Now}
-	p.op = &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid(), ends: b.ends, keyed: keyed, out: p.out, ctx: p.ctx}
+	reached := &reached{now: stream.NoTime}
+	p.ctx = &Ctx[K]{keyed: keyed, reached: reached, clock: b.t.Now}
+	p.op = &Op[K]{names: make(map[string]bool), task: b.t, uid: n.uid(), ends: b.ends, keyed: keyed, out: p.out, ctx: p.ctx, reached: reached}
 	p.opens, p.closes = f(p.op)
 	if len(p.op.problems) > 0 {
 		keyed.Close()
@@ -322,11 +323,8 @@ func (p *operating[K, U]) Watermark(at int64) error {
 	if at <= p.watermark {
 		return nil
 	}
-	p.watermark, p.ctx.watermark = at, at
-	if r := p.op.reached; r != nil {
-		r.now = at
-		r.settle()
-	}
+	p.watermark, p.op.reached.now = at, at
+	p.op.reached.settle()
 	if err := p.fire(p.op.timers, at); err != nil {
 		return err
 	}
@@ -389,21 +387,16 @@ func (p *operating[K, U]) Open(c *stream.OpenContext) error {
 
 // resume goes on behind what has been reached before a restore.
 func (p *operating[K, U]) resume(entries [][]byte) (err error) {
-	if p.op.reached == nil {
-		return nil
-	}
 	from, to, max := p.keyed.Groups()
 	if *p.op.reached, err = restoreReached(entries, from, to, max); err == nil {
-		p.watermark, p.ctx.watermark = p.op.reached.now, p.op.reached.now
+		p.watermark = p.op.reached.now
 	}
 	return err
 }
 
 func (p *operating[K, U]) Snapshot(s *stream.Snapshot) error {
-	if r := p.op.reached; r != nil {
-		from, to, _ := p.keyed.Groups()
-		s.Entries(r.entries(from, to)...)
-	}
+	from, to, _ := p.keyed.Groups()
+	s.Entries(p.op.reached.entries(from, to)...)
 	return s.State(p.keyed)
 }
 

@@ -9,9 +9,10 @@ import (
 	"github.com/thalweg-io/thalweg/internal/stream"
 )
 
-// reached is how far the windows of an operator's key groups have been given. Subtasks differ in it where one saw an input fall idle before another,
-// or by their clocks; and behind a restore at another parallelism a subtask has key groups of several. It goes on from the lowest, and of the key
-// groups that had come further it remembers so until it has come as far: what was given is not given twice, and what was late stays late.
+// reached is how far an operator's key groups have come: the watermark, or up to when windows have been given. Subtasks differ in it where one saw an
+// input fall idle before another, or by their clocks; and behind a restore at another parallelism a subtask has key groups of several. It goes on from
+// the lowest, and of the key groups that had come further it remembers so until it has come as far: what was given is not given twice, and what was
+// late stays late.
 type reached struct {
 	now   int64   // of all groups at least
 	ahead []int64 // by key group from the first own one; nil: none is ahead
@@ -19,7 +20,7 @@ type reached struct {
 	max   int     // how many there are of all subtasks
 }
 
-// of is how far windows of keys with this hash have been given.
+// of is how far keys with this hash have come.
 func (r *reached) of(hash uint64) int64 {
 	if r.ahead == nil {
 		return r.now
