@@ -26,8 +26,9 @@ func (g *Generator) person(p *Person) {
 	d0, d1, d2 := g.draw(0), g.draw(1), g.draw(2)
 	p.ID = int64(g.epoch) + firstID
 	p.Name = g.names[hi(d0, uint64(len(firstNames)))*uint64(len(lastNames))+lo(d0, uint64(len(lastNames)))]
-	p.EmailAddress = g.emails[hi(d1, emailCount)]
-	p.CreditCard = g.cards[lo(d1, cardCount)]
+	p.EmailAddress = g.emails.at(hi(d1, emailCount))
+	card := lo(d1, cardCount) * cardLength
+	p.CreditCard = g.cards[card : card+cardLength]
 	p.City = cities[hi(d2, uint64(len(cities)))]
 	p.State = states[lo(d2, uint64(len(states)))]
 	p.DateTime = g.time
@@ -73,8 +74,7 @@ func (g *Generator) bid(b *Bid) {
 	if lo(d3, 2) > 0 {
 		came = hotCame
 	}
-	by := &g.places[came]
-	b.Channel, b.URL = by.channel, by.url
+	b.Channel, b.URL = g.places.at(2*came), g.places.at(2*came+1)
 	b.DateTime = g.time
 	b.Extra = g.extra(g.draw(4), 32, 100)
 }
