@@ -12,7 +12,6 @@ import (
 type party struct {
 	Person  int64
 	Auction int64 // 0: the person
-	Wanted  bool  // the person lives where the query asks for
 	Resident
 }
 
@@ -30,41 +29,30 @@ func (i LocalItem) line() text { return text(nil).strings(i.Name, i.City, i.Stat
 // Q3 finds the auctions of a category whose sellers live in some states.
 func Q3(j *flow.Job, in Input) flow.Stream[LocalItem] {
 	all := events(j, in, "people and auctions", kindsOf(gen.PersonKind, gen.AuctionKind), func(e *gen.Event, p *party) bool {
-		switch {
-		case e.Kind == gen.PersonKind:
-			s := e.Person.State
-			*p = party{e.Person.ID, 0, s == "OR" || s == "ID" || s == "CA", Resident{e.Person.Name, e.Person.City, s}}
-		case e.Auction.Category == 10:
+		if e.Kind == gen.AuctionKind {
 			*p = party{Person: e.Auction.Seller, Auction: e.Auction.ID}
-		default:
-			return false
+			return e.Auction.Category == 10
 		}
-		return true
+		s := e.Person.State
+		*p = party{Person: e.Person.ID, Resident: Resident{e.Person.Name, e.Person.City, s}}
+		return s == "OR" || s == "ID" || s == "CA"
 	})
 	return flow.Process(flow.KeyBy(all, func(p party) int64 { return p.Person }), "join", func(op *flow.Op[int64]) flow.Handler[int64, party, LocalItem] {
-		people := flow.NewValue[bool](op, "person") // that has come: is wanted
 		residents := flow.NewValue[Resident](op, "resident")
-		early := flow.NewList[int64](op, "early auctions")
+		early := flow.NewList[int64](op, "early auctions") // whose sellers have not come, and may live elsewhere
 		return flow.Handler[int64, party, LocalItem]{Record: func(_ *flow.Ctx[int64], p party, out *flow.Out[LocalItem]) error {
 			if p.Auction == 0 {
-				people.Set(p.Wanted)
-				if p.Wanted {
-					residents.Set(p.Resident)
-				}
-				if p.Wanted {
-					for id := range early.All() {
-						out.Emit(LocalItem{p.Resident, id})
-					}
+				residents.Set(p.Resident)
+				for id := range early.All() {
+					out.Emit(LocalItem{p.Resident, id})
 				}
 				early.Clear()
 				return nil
 			}
-			switch wanted, known := people.Get(); {
-			case !known:
-				early.Append(p.Auction)
-			case wanted:
-				r, _ := residents.Get()
+			if r, known := residents.Get(); known {
 				out.Emit(LocalItem{r, p.Auction})
+			} else {
+				early.Append(p.Auction)
 			}
 			return nil
 		}}
