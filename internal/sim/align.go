@@ -16,8 +16,13 @@ func (t *task) aligned(ev align.Event) {
 	if e.Cancel != 0 {
 		t.broadcast(element{kind: elementCancel, id: e.Cancel})
 	}
-	if e.Decline != 0 && t.w.session != 0 {
-		t.decline(e.Decline, e.Reason, e.Late)
+	if t.w.session != 0 {
+		for _, id := range e.Earlier {
+			t.decline(id, "a later checkpoint was given up", false)
+		}
+		if e.Decline != 0 {
+			t.decline(e.Decline, e.Reason, e.Late)
+		}
 	}
 	if e.Deadline != 0 {
 		t.watch(e.Deadline, t.align.Deadline())

@@ -690,6 +690,9 @@ func (t *task) carry(e align.Effects) error {
 			t.deadlineID = 0
 		}
 	}
+	for _, id := range e.Earlier {
+		t.host.declined(t, id, "a later checkpoint was given up before it was acknowledged", false)
+	}
 	if e.Decline != 0 {
 		t.host.declined(t, e.Decline, e.Reason, e.Late)
 	}

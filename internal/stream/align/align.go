@@ -6,7 +6,10 @@
 // abandoned, becomes a cancel marker; so does every checkpoint not acknowledged when the session is lost.
 package align
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Barrier is what travels with the records. All fields but Epoch and ID are the trigger's, handed on unchanged.
 type Barrier struct {
@@ -46,6 +49,7 @@ type Event struct {
 // barrier is forwarded.
 type Effects struct {
 	Cancel   int64    // > 0: send a cancel marker for this id downstream
+	Earlier  []int64  // decline these as well: their snapshots were taken and not acknowledged, and they go with the one given up
 	Decline  int64    // > 0: tell the leader that this task does not take part in this id
 	Late     bool     // the decline is for the alignment deadline
 	Reason   string   // of the decline
@@ -60,6 +64,7 @@ type Aligner struct {
 	finished  []bool
 	aligning  Barrier // ID 0: none
 	taken     int64   // highest id of which a snapshot was taken
+	pending   []int64 // ids of which one was taken and is neither acknowledged nor given up, rising; mostly none or one
 	acked     int64   // highest id acknowledged
 	abandoned int64   // highest id given up
 }
@@ -101,7 +106,7 @@ func (a *Aligner) Step(ev Event) Effects {
 			return a.take(a.aligning)
 		}
 	case Lost:
-		return a.abandon(max(a.aligning.ID, a.pending()), "", false)
+		return a.abandon(max(a.aligning.ID, a.newest()), "", false)
 	case Aborted:
 		return a.aborted(ev.ID)
 	case Expired:
@@ -110,6 +115,7 @@ func (a *Aligner) Step(ev Event) Effects {
 		}
 	case Acknowledged:
 		a.acked = max(a.acked, ev.ID)
+		a.pending = slices.DeleteFunc(a.pending, func(id int64) bool { return id == ev.ID })
 	case Failed:
 		return a.abandon(ev.ID, "", false)
 	}
@@ -121,12 +127,12 @@ func (a *Aligner) current(ev Event) bool {
 	return ev.Session != 0 && ev.Session == ev.Barrier.Epoch && ev.Barrier.ID > a.abandoned
 }
 
-// pending is the id of a snapshot that was taken and is not acknowledged; 0: none.
-func (a *Aligner) pending() int64 {
-	if a.taken > a.acked && a.taken > a.abandoned {
-		return a.taken
+// newest is the highest id that is pending; 0: none.
+func (a *Aligner) newest() int64 {
+	if len(a.pending) == 0 {
+		return 0
 	}
-	return 0
+	return a.pending[len(a.pending)-1]
 }
 
 func (a *Aligner) arrived(ev Event) Effects {
@@ -169,6 +175,7 @@ func (a *Aligner) complete() bool {
 
 func (a *Aligner) take(b Barrier) Effects {
 	a.taken = b.ID
+	a.pending = append(a.pending, b.ID)
 	a.release()
 	return Effects{Snapshot: &b}
 }
@@ -178,16 +185,37 @@ func (a *Aligner) release() {
 	clear(a.blocked)
 }
 
-// abandon gives up everything up to id; a marker makes the tasks downstream do the same.
+// abandon gives up everything up to id; a marker makes the tasks downstream do the same. The leader is told of each checkpoint that this
+// task was to acknowledge and now will not, or it would wait for that until the checkpoint's timeout.
 func (a *Aligner) abandon(id int64, reason string, late bool) Effects {
-	if id <= a.abandoned || id <= a.acked {
+	if id <= a.abandoned {
 		return Effects{}
+	}
+	given := a.giveUp(id)
+	if id <= a.acked { // it, or one above it, may yet complete; what was overtaken here does not
+		if len(given) == 0 {
+			return Effects{}
+		}
+		id = given[len(given)-1]
 	}
 	a.abandoned = id
 	if a.aligning.ID != 0 && a.aligning.ID <= id {
+		given = append(given, a.aligning.ID)
 		a.release()
 	}
-	return Effects{Cancel: id, Decline: id, Reason: reason, Late: late}
+	given = slices.DeleteFunc(given, func(g int64) bool { return g == id })
+	return Effects{Cancel: id, Earlier: given, Decline: id, Reason: reason, Late: late}
+}
+
+// giveUp takes out what is pending up to id.
+func (a *Aligner) giveUp(id int64) (given []int64) {
+	a.pending = slices.DeleteFunc(a.pending, func(p int64) bool {
+		if p <= id {
+			given = append(given, p)
+		}
+		return p <= id
+	})
+	return given
 }
 
 // aborted is the leader's own decision: it needs no decline. What was never begun here has sent nothing downstream.
@@ -195,16 +223,13 @@ func (a *Aligner) aborted(id int64) Effects {
 	if id <= a.abandoned {
 		return Effects{}
 	}
-	if a.aligning.ID == 0 && a.pending() == 0 {
-		a.abandoned = id
-		return Effects{}
-	}
-	if id <= a.acked {
+	if a.aligning.ID == 0 && len(a.pending) == 0 || id <= a.acked {
+		a.giveUp(id)
 		a.abandoned = id
 		return Effects{}
 	}
 	e := a.abandon(id, "", false)
-	e.Decline, e.Reason = 0, ""
+	e.Earlier, e.Decline, e.Reason = nil, 0, ""
 	return e
 }
 

@@ -1,6 +1,7 @@
 package align
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,9 @@ type node struct {
 	pending  []int64
 	cuts     map[int64]cut
 	timer    int64
+	begun    map[int64]bool // aligned for, or a snapshot taken
+	told     map[int64]bool // the leader has an acknowledgement or a decline of it
+	aborted  int64          // it has given up everything up to this one itself
 }
 
 // cut is how many records a task has sent and received on each of its channels.
@@ -45,7 +49,7 @@ type item struct {
 func newNet(t *rapid.T) *net {
 	n := &net{t: t, session: []uint64{1, 1, 1}, acks: map[int64]map[int]cut{}}
 	for i, channels := range []int{0, 0, 2, 2, 2} {
-		n.tasks = append(n.tasks, &node{worker: i % 3, a: New(channels, 0), cuts: map[int64]cut{}})
+		n.tasks = append(n.tasks, &node{worker: i % 3, a: New(channels, 0), cuts: map[int64]cut{}, begun: map[int64]bool{}, told: map[int64]bool{}})
 	}
 	join := func(from, to int) {
 		w := &wire{to: n.tasks[to], channel: len(n.tasks[to].in)}
@@ -78,14 +82,19 @@ func (n *net) carry(i int, e Effects) {
 			x.timer = 0
 		}
 	}
+	for _, id := range append(e.Earlier, e.Decline) {
+		x.told[id] = true
+	}
 	if e.Deadline != 0 {
 		x.timer = e.Deadline
+		x.begun[e.Deadline] = true
 	}
 	if e.Snapshot != nil {
 		id := e.Snapshot.ID
 		if x.timer == id {
 			x.timer = 0
 		}
+		x.begun[id] = true
 		x.cuts[id] = x.position
 		x.pending = append(x.pending, id)
 		x.send(item{barrier: *e.Snapshot})
@@ -94,13 +103,12 @@ func (n *net) carry(i int, e Effects) {
 
 func (n *net) acknowledge(i int, id int64) {
 	x := n.tasks[i]
-	{
-		if n.acks[id] == nil {
-			n.acks[id] = map[int]cut{}
-		}
-		n.acks[id][i] = x.cuts[id]
-		n.check(id)
+	x.told[id] = true
+	if n.acks[id] == nil {
+		n.acks[id] = map[int]cut{}
 	}
+	n.acks[id][i] = x.cuts[id]
+	n.check(id)
 }
 
 // check: what all have acknowledged is a consistent cut. Every record sent before the snapshot of its sender was received before
@@ -160,13 +168,15 @@ func (n *net) trigger(epoch uint64, roots ...int) {
 	}
 }
 
-func (n *net) durable(i int, failed bool) {
+// durable is the end of the upload of one of a task's snapshots; a later one may overtake.
+func (n *net) durable(i, which int, failed bool) {
 	x := n.tasks[i]
 	if len(x.pending) == 0 {
 		return
 	}
-	id := x.pending[0]
-	x.pending = x.pending[1:]
+	which %= len(x.pending)
+	id := x.pending[which]
+	x.pending = slices.Delete(x.pending, which, which+1)
 	switch {
 	case x.a.Abandoned(id):
 	case failed:
@@ -191,6 +201,7 @@ func (n *net) step() {
 		id := int64(1 + pick("id", int(n.next)+1))
 		if id <= n.next {
 			i := pick("task", len(n.tasks))
+			n.tasks[i].aborted = max(n.tasks[i].aborted, id)
 			n.carry(i, n.tasks[i].a.Step(Event{Kind: Aborted, ID: id}))
 		}
 	case 4:
@@ -204,7 +215,7 @@ func (n *net) step() {
 			}
 		}
 	case 5, 6:
-		n.durable(pick("task", len(n.tasks)), pick("failed", 6) == 0)
+		n.durable(pick("task", len(n.tasks)), pick("upload", 3), pick("failed", 6) == 0)
 	default:
 		n.deliver(2+pick("task", 3), pick("channel", 2))
 	}
@@ -216,7 +227,7 @@ func (n *net) run() {
 		worked = false
 		for i, x := range n.tasks {
 			for len(x.pending) > 0 {
-				n.durable(i, false)
+				n.durable(i, 0, false)
 				worked = true
 			}
 			for c := range x.in {
@@ -228,24 +239,38 @@ func (n *net) run() {
 	}
 }
 
+// expire has the deadlines of all alignments pass that are under way; it reports whether there were any.
+func (n *net) expire() (some bool) {
+	for i, x := range n.tasks {
+		if x.a.Aligning() != 0 && x.timer != x.a.Aligning() {
+			n.t.Fatalf("task %d is blocked for %d, and its timer is for %d", i, x.a.Aligning(), x.timer)
+		}
+		if x.timer != 0 {
+			some = true
+			n.carry(i, x.a.Step(Event{Kind: Expired, ID: x.timer}))
+		}
+	}
+	return some
+}
+
 // TestCutsAreConsistent: whatever was lost, aborted or late before, what all tasks acknowledge is a consistent cut; when the faults
-// stop and the alignment deadlines have passed, nothing stays blocked and the next checkpoint succeeds.
+// stop and the alignment deadlines have passed, nothing stays blocked, no checkpoint that a task has begun is without its
+// acknowledgement or decline, and the next checkpoint succeeds.
 func TestCutsAreConsistent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := newNet(t)
 		for range rapid.IntRange(0, 150).Draw(t, "steps") {
 			n.step()
 		}
-		n.run()
+		for n.run(); n.expire(); n.run() {
+		}
 		for i, x := range n.tasks {
-			if x.a.Aligning() != 0 && x.timer != x.a.Aligning() {
-				t.Fatalf("task %d is blocked for %d, and its timer is for %d", i, x.a.Aligning(), x.timer)
-			}
-			if x.timer != 0 {
-				n.carry(i, x.a.Step(Event{Kind: Expired, ID: x.timer}))
+			for id := range x.begun {
+				if !x.told[id] && id > x.aborted {
+					t.Fatalf("task %d has begun checkpoint %d, and the leader waits for its answer", i, id)
+				}
 			}
 		}
-		n.run()
 		for w := range n.session {
 			n.setSession(w, 5)
 		}

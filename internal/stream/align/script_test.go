@@ -82,6 +82,9 @@ func write(out *bytes.Buffer, a *Aligner, e Effects) {
 	if e.Cancel != 0 {
 		fmt.Fprintf(out, "  cancel marker for %d downstream\n", e.Cancel)
 	}
+	for _, id := range e.Earlier {
+		fmt.Fprintf(out, "  decline %d as well\n", id)
+	}
 	if e.Decline != 0 {
 		fmt.Fprintf(out, "  decline %d: %q late=%v\n", e.Decline, e.Reason, e.Late)
 	}
