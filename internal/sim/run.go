@@ -26,6 +26,7 @@ type Sum struct {
 	Restarted        int
 	Adopted          int
 	Finished         int
+	Leaderless       int // tasks cancelled because no leader was there
 	FirstViolation   *Result
 	SeedsToViolation int
 }
@@ -54,6 +55,7 @@ func RunMany(b Batch) Sum {
 				sum.Completed += r.Completed
 				sum.Restarted += max(r.Restarted, 0)
 				sum.Adopted += r.Adopted
+				sum.Leaderless += r.Leaderless
 				if r.Finished {
 					sum.Finished++
 				}

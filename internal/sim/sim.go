@@ -32,17 +32,18 @@ const (
 
 // Result is what a run came to.
 type Result struct {
-	Seed      uint64
-	Mode      Mode
-	Violation string // empty: none
-	Options   string
-	Faults    []string
-	Simulated time.Duration
-	Events    int
-	Completed int // checkpoints
-	Adopted   int // changes of leader that kept the generation
-	Restarted int // generations after the first
-	Finished  bool
+	Seed       uint64
+	Mode       Mode
+	Violation  string // empty: none
+	Options    string
+	Faults     []string
+	Simulated  time.Duration
+	Events     int
+	Completed  int // checkpoints
+	Adopted    int // changes of leader that kept the generation
+	Restarted  int // generations after the first
+	Leaderless int // tasks cancelled because no leader was there
+	Finished   bool
 }
 
 // Sim is one run.
@@ -141,7 +142,7 @@ func Run(seed uint64, mode Mode, trace io.Writer) Result {
 		s.finalCheck()
 	}
 	return Result{Seed: seed, Mode: mode, Violation: s.failed, Options: s.o.String(), Faults: s.faults, Simulated: s.now, Events: s.count,
-		Completed: s.truth.completions, Adopted: s.truth.adoptions, Restarted: s.truth.generations - 1, Finished: s.truth.result != nil}
+		Completed: s.truth.completions, Adopted: s.truth.adoptions, Restarted: s.truth.generations - 1, Leaderless: s.truth.leaderless, Finished: s.truth.result != nil}
 }
 
 // after schedules something; nil is the world, which is never paused.

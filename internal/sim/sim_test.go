@@ -21,9 +21,9 @@ func TestSeeds(t *testing.T) {
 				r.Print(&b, "", true)
 				t.Error(b.String())
 			}})
-			if sum.Completed < seeds || sum.Restarted == 0 || sum.Finished == 0 || sum.Adopted == 0 {
-				t.Errorf("%d runs saw %d checkpoints, %d restarts, %d adoptions and %d jobs to their end: the faults or the job are not what they should be",
-					sum.Runs, sum.Completed, sum.Restarted, sum.Adopted, sum.Finished)
+			if sum.Completed < seeds || sum.Restarted == 0 || sum.Finished == 0 || sum.Adopted == 0 || sum.Leaderless == 0 {
+				t.Errorf("%d runs saw %d checkpoints, %d restarts, %d adoptions, %d ends of tasks without a leader and %d jobs to their end: the faults or the job are not what they should be",
+					sum.Runs, sum.Completed, sum.Restarted, sum.Adopted, sum.Leaderless, sum.Finished)
 			}
 		})
 	}

@@ -540,6 +540,7 @@ func (t *task) commit(upto int64) {
 				t.s.after(50*time.Millisecond, t.w.p, next)
 				return
 			}
+			t.w.commits(id)
 			t.s.ext.commit(id)
 			if i := slices.Index(t.pending, id); i >= 0 {
 				t.pending = slices.Delete(slices.Clone(t.pending), i, i+1)

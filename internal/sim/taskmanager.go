@@ -26,6 +26,14 @@ type taskmanager struct {
 	session *conn
 	request uint64
 	worker  *worker
+
+	// For X4: what an onlooker knows of its contact with leaders.
+	without time.Duration                // since when the core has no session
+	newest  uint64                       // epoch of the newest leader that discovery has shown it; 0: it shows none
+	served  uint64                       // epoch of the leader that it had a session with last
+	ticked  time.Duration                // when it looked last whether it has been without for too long
+	overdue time.Duration                // since when, running all the time, it has been, and has tasks that live; negative: it has not
+	own     map[*thalwegv1.ToWorker]bool // commands that no leader gave
 }
 
 func (tm *taskmanager) start() {
@@ -33,6 +41,7 @@ func (tm *taskmanager) start() {
 	s.start(tm.p)
 	tm.inc = s.name(tm.id + "-")
 	tm.known, tm.session, tm.worker = ha.LeaderInfo{}, nil, nil
+	tm.without, tm.newest, tm.served, tm.ticked, tm.overdue, tm.own = s.now, 0, 0, s.now, -1, map[*thalwegv1.ToWorker]bool{}
 	tm.core = core.New(core.Config{
 		ID: tm.id, Incarnation: tm.inc, Host: tm.p.name, DataAddress: tm.inc, Slots: tm.slots, OSArch: "linux/amd64",
 		HeartbeatInterval: s.o.heartbeat, HeartbeatTimeout: s.o.timeout,
@@ -46,6 +55,7 @@ func (tm *taskmanager) start() {
 
 func (tm *taskmanager) tick() {
 	tm.step(core.Tick{})
+	tm.leaderless()
 	tm.s.after(tm.core.TickInterval(), tm.p, tm.tick)
 }
 
@@ -63,6 +73,9 @@ func (tm *taskmanager) discover() {
 			}
 			if l != tm.known {
 				tm.known = l
+				if tm.newest = max(tm.newest, uint64(l.Epoch)); l.Epoch == 0 {
+					tm.newest = 0
+				}
 				tm.step(core.LeaderChanged{Leader: core.Leader{Epoch: uint64(l.Epoch), Incarnation: string(l.Incarnation), Address: l.RPCAddress}})
 			}
 			tm.discover()
@@ -71,7 +84,12 @@ func (tm *taskmanager) discover() {
 }
 
 func (tm *taskmanager) step(ev core.Event) {
-	for _, e := range tm.core.Step(tm.s.now, ev) {
+	was := tm.core.Connected()
+	effects := tm.core.Step(tm.s.now, ev)
+	if was && !tm.core.Connected() {
+		tm.without = tm.s.now
+	}
+	for _, e := range effects {
 		tm.carryOut(e)
 	}
 }
@@ -108,6 +126,9 @@ func (tm *taskmanager) carryOut(e core.Effect) {
 	case core.ToWorker:
 		if d := e.Message.GetDeploy(); d != nil {
 			s.truth.accepted(d)
+		}
+		if e.Message.GetCancel() != nil && !tm.core.Connected() {
+			tm.gaveUp(e.Message)
 		}
 		if w := tm.worker; w != nil {
 			w.post(e.Message)
@@ -156,6 +177,7 @@ func (tm *taskmanager) open(e core.OpenSession) {
 		switch x := m.(*thalwegv1.ToTaskManager).Message.(type) {
 		case *thalwegv1.ToTaskManager_Welcome:
 			welcomed = true
+			tm.served = uint64(e.Leader.Epoch)
 			tm.step(core.SessionWelcomed{Request: e.Request, Welcome: x.Welcome})
 		case *thalwegv1.ToTaskManager_Refused:
 			mine.close("refused")

@@ -34,6 +34,7 @@ type truth struct {
 	started     map[job.Generation]map[job.TaskID]bool // accepted by its taskmanager
 	cancel      bool                                   // a client asked
 	completions int
+	leaderless  int // how often tasks were cancelled because no leader was there
 	adoptions   int
 	generations int
 	calmSince   int64 // completions when the faults stopped

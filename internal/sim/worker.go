@@ -30,7 +30,11 @@ type worker struct {
 	ticked     time.Duration
 	silent     bool
 	leader     bool
-	waiting    []*incoming // data connections of a generation that is not here yet
+	spoken     bool          // the leader of this session has said something
+	without    time.Duration // since when no leader has
+	canceled   bool
+	contact    time.Duration // when its taskmanager, in a session with a leader, spoke last: for X4
+	waiting    []*incoming   // data connections of a generation that is not here yet
 }
 
 // incoming is a data connection that has been accepted.
@@ -52,7 +56,7 @@ func newWorker(tm *taskmanager) *worker {
 		}
 	}
 	tm.s.start(w.p)
-	w.heard, w.ticked = tm.s.now, tm.s.now
+	w.heard, w.ticked, w.without, w.contact = tm.s.now, tm.s.now, tm.s.now, tm.s.now
 	return w
 }
 
@@ -97,7 +101,17 @@ func (w *worker) beat() {
 	}
 	if w.s.now-w.heard > w.s.o.timeout && !w.silent {
 		w.silent = true
+		if w.leader {
+			w.without = w.s.now
+		}
 		w.lost()
+	}
+	if (!w.leader || w.silent) && !w.canceled && w.s.now-w.without > w.s.o.leaderless {
+		w.canceled = true
+		w.s.log("%s has had no leader for %v", w.p.name, w.s.now-w.without)
+		w.s.truth.wound("a worker had no leader for too long")
+		w.s.truth.leaderless++
+		w.cancel(w.generation, false)
 	}
 	w.send(&thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Heartbeat{Heartbeat: &thalwegv1.Heartbeat{}}})
 	w.s.after(w.s.o.heartbeat/2, w.p, w.beat)
@@ -105,6 +119,9 @@ func (w *worker) beat() {
 
 func (w *worker) take(m *thalwegv1.ToWorker) {
 	w.heard = w.s.now
+	if w.tm.core.Connected() {
+		w.contact = w.s.now
+	}
 	if w.silent {
 		w.silent = false
 		if w.leader {
@@ -117,14 +134,18 @@ func (w *worker) take(m *thalwegv1.ToWorker) {
 			return
 		}
 		w.epoch = m.Epoch
+		w.spoken = w.spoken || m.GetSession() == nil
 	}
 	switch c := m.Message.(type) {
 	case *thalwegv1.ToWorker_Session:
-		w.leader = true
+		w.leader, w.canceled = true, false
 		w.session = w.epoch
 		w.send(&thalwegv1.FromWorker{Message: &thalwegv1.FromWorker_Report{Report: &thalwegv1.WorkerReport{Request: c.Session.Request, Tasks: w.reports()}}})
 	case *thalwegv1.ToWorker_SessionLost:
-		w.leader = false
+		if w.leader && w.spoken {
+			w.without = w.s.now
+		}
+		w.leader, w.spoken = false, false
 		w.lost()
 	case *thalwegv1.ToWorker_Position:
 		w.abort(c.Position.Counter)
@@ -132,7 +153,7 @@ func (w *worker) take(m *thalwegv1.ToWorker) {
 	case *thalwegv1.ToWorker_Deploy:
 		w.deploy(c.Deploy)
 	case *thalwegv1.ToWorker_Cancel:
-		w.cancel(job.GenerationOf(c.Cancel.Upto), true)
+		w.cancel(job.GenerationOf(c.Cancel.Upto), !w.tm.own[m])
 	case *thalwegv1.ToWorker_Trigger:
 		for _, t := range w.tasks {
 			if t.root() && t.generation == job.GenerationOf(c.Trigger.Generation) {

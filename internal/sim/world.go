@@ -108,8 +108,8 @@ func (o options) String() string {
 	if o.records == endless {
 		n = "endless"
 	}
-	return fmt.Sprintf("%d jobmanagers, %d taskmanagers with %d slots, session %v, heartbeat %v/%v, checkpoints every %v within %v, %s records each %v, faults %s each %v until %v, %d/1000 writes struck, %d/1000 points, %d/1000 bad file operations, slow %v, tolerant %v",
-		o.jms, o.tms, o.slots, o.session, o.heartbeat, o.timeout, o.interval, o.expiry, n, o.pace, strings.Join(o.kinds, ","), o.mean, o.faultsUntil, o.atWrites, o.killAtPoints, o.badWrites, o.slow, o.tolerant)
+	return fmt.Sprintf("%d jobmanagers, %d taskmanagers with %d slots, session %v, heartbeat %v/%v, leaderless %v/%v, checkpoints every %v within %v, %s records each %v, faults %s each %v until %v, %d/1000 writes struck, %d/1000 points, %d/1000 bad file operations, slow %v, tolerant %v",
+		o.jms, o.tms, o.slots, o.session, o.heartbeat, o.timeout, o.leaderless, o.unreachable, o.interval, o.expiry, n, o.pace, strings.Join(o.kinds, ","), o.mean, o.faultsUntil, o.atWrites, o.killAtPoints, o.badWrites, o.slow, o.tolerant)
 }
 
 func (s *Sim) draw(mode Mode) options {
@@ -149,6 +149,9 @@ func (s *Sim) draw(mode Mode) options {
 	}
 	if mode == Liveness {
 		o.faultsUntil, o.horizon = 12*time.Second, 12*time.Second+3*time.Minute
+	}
+	if s.chance(25) { // short enough that a run without a leader sees it
+		o.leaderless, o.unreachable = pick(3*time.Second, 8*time.Second), pick(2*time.Second, 5*time.Second)
 	}
 	o.stored = &thalwegv1.StoredJob{Id: "job", Graph: graph(&o)}
 	return o
