@@ -115,6 +115,8 @@ type builder struct {
 	ticks []ticker
 	// marks are what in the source's chain places watermarks.
 	marks []marked
+	// memory is released if the chain cannot be built: state of operators that are perhaps not in it yet.
+	memory []func()
 	// ends are the side outputs of the operator that is being made.
 	ends sideEnds
 }

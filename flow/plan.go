@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 
@@ -195,9 +196,14 @@ func fingerprint(g *thalwegv1.JobGraph) uint64 {
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// build makes the chain that begins with n for one subtask.
-func (n *node) build(t *stream.TaskContext) (*stream.Chain, error) {
+// build makes the chain that begins with n for one subtask. If a part of it cannot be made, those before it are closed: nobody else knows of them.
+func (n *node) build(t *stream.TaskContext) (chain *stream.Chain, err error) {
 	b := &builder{t: t, chain: &stream.Chain{}}
+	defer func() {
+		if chain == nil { // an error, or a panic of user code
+			err = errors.Join(err, b.unbuild())
+		}
+	}()
 	if n.takes == nil {
 		next, err := n.output(b)
 		if err != nil {
@@ -217,6 +223,16 @@ func (n *node) build(t *stream.TaskContext) (*stream.Chain, error) {
 	}
 	slices.Reverse(b.chain.Operators)
 	return b.chain, nil
+}
+
+// unbuild closes what was made, the last first.
+func (b *builder) unbuild() error {
+	slices.Reverse(b.chain.Operators)
+	err := b.chain.Close()
+	for _, release := range slices.Backward(b.memory) {
+		release()
+	}
+	return err
 }
 
 // attach makes n and all that is behind it in its chain, and gives n's input.

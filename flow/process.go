@@ -45,7 +45,11 @@ func declareOperator[K comparable](j *Job, n *node, f func(*Op[K])) {
 
 func newKeyed[K comparable](b *builder, n *node) (*state.Keyed[K], error) {
 	from, to := b.t.Groups()
-	return state.NewKeyed[K](state.Config{MaxParallelism: b.t.MaxParallelism(), From: from, To: to, Name: n.uid(), Now: b.t.Now})
+	k, err := state.NewKeyed[K](state.Config{MaxParallelism: b.t.MaxParallelism(), From: from, To: to, Name: n.uid(), Now: b.t.Now})
+	if err == nil {
+		b.memory = append(b.memory, k.Close)
+	}
+	return k, err
 }
 
 // Handler is what Process does. Record is required.

@@ -12,6 +12,7 @@ import (
 // enumerating runs a source's enumerator in its own vertex: the root where the source's barriers start.
 type enumerating[T any] struct {
 	stream.Base
+	name       string
 	src        Source[T]
 	task       taskOf
 	enumerator Enumerator
@@ -20,7 +21,7 @@ type enumerating[T any] struct {
 }
 
 func enumerateSplits[T any](b *builder, n *node, src Source[T]) error {
-	op := &enumerating[T]{src: src, task: taskOf{b.t, n.uid()}}
+	op := &enumerating[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}}
 	b.chain.Operators = append(b.chain.Operators, stream.NamedOperator{UID: n.uid() + splitsSuffix, Operator: op})
 	b.chain.Coordinator = op
 	return nil
@@ -91,14 +92,16 @@ func (e *enumerating[T]) begin(readers int) {
 func (e *enumerating[T]) Request(reader int, _ []byte) error {
 	splits, err := e.enumerator.Next(reader, e.c.Readers)
 	if err != nil {
-		return err
+		return fmt.Errorf("source %s: %w", e.name, err)
 	}
 	if len(splits) == 0 {
 		e.c.NoMoreSplits(reader)
 		return nil
 	}
 	for _, split := range splits {
-		e.c.Assign(reader, split)
+		if err := e.c.Assign(reader, split); err != nil {
+			return fmt.Errorf("source %s: %w", e.name, err)
+		}
 	}
 	return nil
 }
@@ -245,7 +248,9 @@ func (r *reading[T]) ask() (stream.Status, error) {
 	}
 	if !r.asked {
 		r.asked = true
-		r.task.Request(nil)
+		if err := r.task.Request(nil); err != nil {
+			return stream.Status{}, fmt.Errorf("source %s: %w", r.name, err)
+		}
 	}
 	return stream.WaitWake, nil
 }

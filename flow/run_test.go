@@ -448,3 +448,20 @@ func TestAggregateThen(t *testing.T) {
 	})
 	equal(t, got, []string{"0=34", "1=33", "2=33"})
 }
+
+// heavy is a source whose split is larger than any channel carries.
+type heavy struct{ fixed[int] }
+
+func (heavy) Enumerator(flow.Task, [][]byte) (flow.Enumerator, error) {
+	return flow.InOrder([][]byte{make([]byte, 64<<20)}), nil
+}
+
+// A split that is too large is the sender's error, which says whose it is and what to do; in one process, too.
+func TestSplitsThatAreTooLarge(t *testing.T) {
+	err := run(t, func(j *flow.Job) {
+		flow.To(flow.From(j, "heavy", flow.Source[int](heavy{fixed[int]{numbers(0, 10)}})), "sink", flow.Sink[int](&collected[int]{}))
+	})
+	if err == nil || !contains(err, "source heavy: a split of 67108864 bytes for reader") || !contains(err, "let splits say what is to be read") {
+		t.Errorf("%v", err)
+	}
+}

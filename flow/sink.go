@@ -65,7 +65,7 @@ func sinkTo[T any](s Stream[T], name string, at position, sink Sink[T], missing 
 		}
 		op := &writing[T]{name: name, w: w, written: b.t.Counters().AddOut}
 		if tx, ok := w.(Transactional); ok {
-			op.commits = newCommitter(task, tx, b.t.Confirm)
+			op.commits = newCommitter(task, tx, b.t.Confirm, func(err error) { b.t.Fail(op.wrap(err)) })
 			b.chain.Committers++
 		}
 		b.add(n, op)

@@ -21,11 +21,6 @@ type writing[T any] struct {
 }
 
 func (s *writing[T]) Push(b *stream.Batch[T]) error {
-	if s.commits != nil {
-		if err := s.commits.failure(); err != nil {
-			return s.wrap(err)
-		}
-	}
 	if err := s.w.Write(b.Values); err != nil {
 		return s.wrap(err)
 	}
@@ -61,13 +56,9 @@ func (s *writing[T]) Snapshot(snap *stream.Snapshot) error {
 }
 
 func (s *writing[T]) Complete(id int64) error {
-	if s.commits == nil {
-		return nil
+	if s.commits != nil {
+		s.commits.complete(id)
 	}
-	if err := s.commits.failure(); err != nil {
-		return s.wrap(err)
-	}
-	s.commits.complete(id)
 	return nil
 }
 
@@ -83,6 +74,7 @@ type committer struct {
 	tx      Transactional
 	task    Task
 	confirm func(id int64)
+	fail    func(error) // the task, because a commit has failed for good
 	cancel  context.CancelFunc
 	ctx     context.Context
 	work    chan struct{} // capacity 1: there may be something to commit
@@ -96,7 +88,6 @@ type committer struct {
 		prepared   []*transaction // durable, in order, not confirmed
 		complete   int64          // commit all up to this checkpoint
 		confirmed  int64
-		err        error
 	}
 }
 
@@ -107,9 +98,8 @@ type transaction struct {
 	name   []byte
 }
 
-func newCommitter(task Task, tx Transactional, confirm func(int64)) *committer {
-	c := &committer{tx: tx, task: task, confirm: confirm, work: make(chan struct{}, 1)}
-	return c
+func newCommitter(task Task, tx Transactional, confirm func(int64), fail func(error)) *committer {
+	return &committer{tx: tx, task: task, confirm: confirm, fail: fail, work: make(chan struct{}, 1)}
 }
 
 // open commits what the restored state names, and has the rest discarded, before the first record.
@@ -137,9 +127,6 @@ func (c *committer) open(o *stream.OpenContext) error {
 
 // snapshot ends the current transaction. Its bytes are made durable beside the task; so are those of earlier ones whose checkpoints failed.
 func (c *committer) snapshot(s *stream.Snapshot) error {
-	if err := c.failure(); err != nil {
-		return err
-	}
 	finish, err := c.tx.Prepare()
 	if err != nil {
 		return err
@@ -211,13 +198,6 @@ func (c *committer) complete(id int64) {
 	}
 }
 
-// failure is why a commit has failed for good.
-func (c *committer) failure() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mu.err
-}
-
 // run commits beside the task, so that a slow storage delays no record.
 func (c *committer) run() {
 	defer close(c.ended)
@@ -239,18 +219,14 @@ func (c *committer) run() {
 			if c.ctx.Err() != nil {
 				return
 			}
-			c.mu.Lock()
-			if err != nil {
-				c.mu.err = fmt.Errorf("commit: %w", err)
-			} else {
-				c.mu.prepared = c.mu.prepared[1:]
-			}
-			c.mu.Unlock()
-			if err != nil {
+			if err != nil { // what was not committed stays in every snapshot
 				c.task.Logger().Error("a transaction cannot be committed", "operator", c.task.Operator(), "error", err)
-				c.task.Wake() // the task finds the failure
+				c.fail(fmt.Errorf("commit: %w", err))
 				return
 			}
+			c.mu.Lock()
+			c.mu.prepared = c.mu.prepared[1:]
+			c.mu.Unlock()
 		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,4 +160,35 @@ func FuzzBatch(f *testing.F) {
 			t.Fatalf("columns of %d, %d and %d", len(out.Values), len(out.Times), len(out.Hashes))
 		}
 	})
+}
+
+// What a sender lets pass, a receiver takes: the largest split and the largest event are just within a frame. Beyond, nothing is sent.
+func TestTheLargestPayloadFits(t *testing.T) {
+	largest := make([]byte, maxPayload)
+	for what, f := range map[string][]byte{
+		"split": appendElement(nil, 1, element{kind: assignment, payload: largest}),
+		"event": appendRequest(nil, 1, largest, false),
+	} {
+		_, b, err := readFrame(bufio.NewReader(bytes.NewReader(f)))
+		if err != nil {
+			t.Errorf("the largest %s: %v", what, err)
+			continue
+		}
+		b.free()
+	}
+	in := newInChannel(&task{wake: make(chan struct{}, 1)}, 0)
+	reader := &task{inputs: []*inChannel{in}}
+	coordinator := &CoordinatorContext{t: &task{outs: []*outChannel{{local: in}}}}
+	if err := coordinator.Assign(0, append(largest, 0)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("a split of %d bytes for reader 0: at most %d", maxPayload+1, maxPayload)) {
+		t.Errorf("a split that is too large: %v", err)
+	}
+	if err := (&TaskContext{reader}).Request(append(largest, 0)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("an event of %d bytes for the enumerator: at most %d", maxPayload+1, maxPayload)) {
+		t.Errorf("an event that is too large: %v", err)
+	}
+	if in.size.Load() != 0 || len(in.mu.asked) != 0 {
+		t.Error("it was sent nevertheless")
+	}
+	if err := coordinator.Assign(0, largest); err != nil || in.size.Load() != 1 {
+		t.Errorf("the largest split: %v, %d elements", err, in.size.Load())
+	}
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -136,7 +137,7 @@ type Graph struct {
 	Vertices []*Vertex
 }
 
-// Vertex makes the chain of one subtask.
+// Vertex makes the chain of one subtask. A Build that fails has closed what it had made.
 type Vertex struct {
 	Build func(t *TaskContext) (*Chain, error)
 }
@@ -150,6 +151,26 @@ type Chain struct {
 	Source      Source          // of a reader vertex
 	Coordinator Coordinator     // of a coordinator vertex
 	Committers  int             // operators that confirm: the subtask is not finished before each has confirmed
+}
+
+// Close closes the operators, upstream first, each of them whatever became of the others, and gives the first error. User code that panics costs
+// its own operator's end, not that of the rest.
+func (c *Chain) Close() (first error) {
+	for _, o := range c.Operators {
+		if err := o.close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (o NamedOperator) close() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in Close of %s: %v", o.UID, r)
+		}
+	}()
+	return o.Operator.Close()
 }
 
 // Alarm is an operator that acts at times of the Clock, though no record comes.
@@ -212,9 +233,18 @@ type CoordinatorContext struct {
 	t       *task
 }
 
-// Assign gives a split to a reader.
-func (c *CoordinatorContext) Assign(reader int, split []byte) {
+// maxPayload is the most bytes of a split, or of an event of a reader: what a frame has room for. It holds within a process as well, so that what
+// runs there runs anywhere.
+const maxPayload = maxFrame - (frameHeader - 8) - 1
+
+// Assign gives a split to a reader. One that no channel could carry is an error, before anything is sent.
+func (c *CoordinatorContext) Assign(reader int, split []byte) error {
+	if len(split) > maxPayload {
+		return fmt.Errorf("a split of %d bytes for reader %d: at most %d can be handed to a reader; let splits say what is to be read, "+
+			"such as a file's name and a range, and not hold it", len(split), reader, maxPayload)
+	}
 	c.t.outs[reader].control(element{kind: assignment, payload: split})
+	return nil
 }
 
 // NoMoreSplits tells a reader that it has all it will get.
@@ -277,9 +307,18 @@ func (t *TaskContext) FileSystem(name string) (storage.FileSystem, error) {
 // Wake has the source polled soon.
 func (t *TaskContext) Wake() { t.task.mail(mail{kind: mailWake}) }
 
-// Request sends an event to the reader's coordinator.
-func (t *TaskContext) Request(event []byte) { t.task.inputs[0].request(event, false) }
+// Request sends an event to the reader's coordinator. One that no channel could carry is an error, and nothing is sent.
+func (t *TaskContext) Request(event []byte) error {
+	if len(event) > maxPayload {
+		return fmt.Errorf("an event of %d bytes for the enumerator: at most %d can be sent; let it say less, or send several", len(event), maxPayload)
+	}
+	t.task.inputs[0].request(event, false)
+	return nil
+}
 
 // Confirm says that every transaction of one committer up to a completed checkpoint is committed. Each of the chain's committers
 // confirms a checkpoint at most once, and the newest completed one at last.
 func (t *TaskContext) Confirm(id int64) { t.task.mail(mail{kind: mailConfirm, id: id}) }
+
+// Fail has the task fail with what went wrong beside it, also while it waits for room.
+func (t *TaskContext) Fail(err error) { t.task.sever(err) }

@@ -28,7 +28,7 @@ type task struct {
 	cancel   context.CancelFunc
 	wake     chan struct{} // something for the loop to look at
 	credit   chan struct{} // some output has more room
-	severed  chan struct{} // closed when a connection that this task sends on is lost
+	severed  chan struct{} // closed when a connection that this task sends on is lost, or something beside it has failed
 	done     chan struct{}
 	mu       struct {
 		sync.Mutex
@@ -82,7 +82,7 @@ const (
 	mailRequest
 	mailSnapshot // the result of a snapshot's asynchronous part
 	mailConfirm
-	mailBroken // a connection that this task sends on is lost
+	mailBroken // see sever
 	mailWake
 )
 
@@ -107,7 +107,8 @@ func (t *task) mail(m mail) {
 	t.poke()
 }
 
-// sever tells the task that a connection it sends on is lost, also while it waits for room on that very connection.
+// sever tells the task that it cannot go on, also while it waits for room: a connection it sends on, perhaps that very one, is lost, or something
+// beside it has failed.
 func (t *task) sever(err error) {
 	t.mu.Lock()
 	first := t.mu.cut == nil
@@ -166,12 +167,7 @@ func (t *task) outcome(err error) (thalwegv1.TaskState, error) {
 	return thalwegv1.TaskState_TASK_STATE_FAILED, err
 }
 
-func (t *task) close() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic in Close: %v", r)
-		}
-	}()
+func (t *task) close() error {
 	t.mu.Lock()
 	t.mu.mail, t.mu.over = nil, true
 	t.mu.Unlock()
@@ -182,12 +178,7 @@ func (t *task) close() (err error) {
 	if t.chain == nil {
 		return nil
 	}
-	for _, o := range t.chain.Operators {
-		if e := o.Operator.Close(); e != nil && err == nil {
-			err = e
-		}
-	}
-	return err
+	return t.chain.Close()
 }
 
 // openChain restores and opens the operators, downstream first, so that what one emits while it opens finds the next one ready.
