@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/thalweg-io/thalweg/flow"
+	"github.com/thalweg-io/thalweg/flow/flowtest"
 )
 
 var (
@@ -156,5 +158,84 @@ func TestSideOutputOfAnOperatorThatFails(t *testing.T) {
 	})
 	if err == nil || !contains(err, "operator p: boom") {
 		t.Errorf("%v", err)
+	}
+}
+
+// rounds gives its splits one by one, each when the test lets it.
+type rounds struct {
+	fixed[int]
+	open *atomic.Int32 // of how many splits
+	read chan int      // the split whose last record has been given
+}
+
+func (s rounds) Reader(t flow.Task, split []byte) (flow.Reader[int], error) {
+	in, err := s.fixed.Reader(t, split)
+	if err != nil {
+		return nil, err
+	}
+	return &roundsReader{in.(*fixedReader[int]), s}, nil
+}
+
+type roundsReader struct {
+	*fixedReader[int]
+	s rounds
+}
+
+func (r *roundsReader) Read(dst []int) (int, flow.Next, error) {
+	if int(r.s.open.Load()) <= r.split {
+		return 0, flow.WaitUntil(time.Now().Add(time.Millisecond)), nil
+	}
+	n, next, err := r.fixedReader.Read(dst)
+	if next == flow.EndOfSplit {
+		r.s.read <- r.split
+	}
+	return n, next, err
+}
+
+// Timers emit into side outputs as of no split. The split of the last record has ended when these timers fire: an EventTime that took their output for
+// that split's would wait for its next records for ever, and its watermark stay where the first round left it.
+func TestTimersEmitOfNoSplit(t *testing.T) {
+	const n, each = 5, 300
+	src := rounds{open: new(atomic.Int32), read: make(chan int, n)}
+	for r := range n + 1 { // the last is never read: behind the end of the input no timer fires
+		src.fixed = append(src.fixed, numbers(1000*r, 1000*r+each))
+	}
+	h := flowtest.New(t)
+	marks := flowtest.NewSink[[2]int](h) // a timer's record, and the watermark that it has found
+	at := func(i int) time.Time { return time.Unix(int64(i), 0) }
+	h.Start(1, func(j *flow.Job) error {
+		p := flow.Process(flow.KeyBy(flow.From(j, "in", flow.Source[int](src)), func(i int) int { return i }), "p", func(op *flow.Op[int]) flow.Handler[int, int, int] {
+			fired := flow.NewSide(op, odd)
+			timer := flow.NewProcTimer(op, "timer", func(c *flow.Ctx[int], _ time.Time, _ *flow.Out[int]) error {
+				fired.Emit(c.Key())
+				return nil
+			})
+			return flow.Handler[int, int, int]{Record: func(c *flow.Ctx[int], i int, _ *flow.Out[int]) error {
+				timer.Set(c, c.Now().Add(time.Hour))
+				return nil
+			}}
+		})
+		keyed := flow.KeyBy(flow.ReadSide(p, odd).EventTime(at, flow.OutOfOrder(each*time.Second)), func(i int) int { return i })
+		flow.To(flow.Process(keyed, "watermarks", func(*flow.Op[int]) flow.Handler[int, int, [2]int] {
+			return flow.Handler[int, int, [2]int]{Record: func(c *flow.Ctx[int], i int, out *flow.Out[[2]int]) error {
+				out.Emit([2]int{i, int(c.Watermark().Unix())})
+				return nil
+			}}
+		}), "marks", flow.Sink[[2]int](marks))
+		return nil
+	})
+	for r := range n {
+		src.open.Add(1)
+		if got := <-src.read; got != r {
+			t.Fatalf("split %d was read, want %d", got, r)
+		}
+		h.Advance(time.Hour) // the slice of work that read the last record has also ended its split
+	}
+	all := marks.All()
+	if len(all) != n*each {
+		t.Fatalf("%d timers fired, want %d", len(all), n*each)
+	}
+	if last := all[len(all)-1]; last[0] < 1000*(n-1) || last[1] < 1000*(n-2)-each {
+		t.Errorf("the record %d of the last round finds the watermark %d, and the rounds before were done", last[0], last[1])
 	}
 }
