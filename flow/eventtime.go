@@ -45,7 +45,13 @@ func Idle(d time.Duration) TimeOption {
 }
 
 // EventTime says what time a record happened at, and how late the stream may be. Without it, event-time windows are a build error. Times are
-// between the years 1678 and 2262. A record within its own split's bound is never late, if EventTime is in the chain of its source.
+// between the years 1678 and 2262.
+//
+// If EventTime is in the chain of its source, a record within its own split's bound is never late beside splits that are open with it, whatever the
+// sizes of batches and however fast each is read. What splits that have ended have shown holds for those that follow, as nobody knows the times of a
+// split before it is read: a source whose enumerator hands out one split after another, such as files.From, keeps the bound if its splits, read one
+// behind the other in that order, keep it. So name files in the order of their times, or let OutOfOrder cover what they overlap. Records that are late
+// nevertheless are counted, and windows may be told what to do with them.
 func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 	var settings timeSettings
 	for _, option := range o {

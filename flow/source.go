@@ -68,7 +68,8 @@ func (n Next) Ended() bool { return n.kind == endOfSplit }
 // Time is when to call again, if the reader waits for a time.
 func (n Next) Time() (at time.Time, ok bool) { return n.at, n.kind == waitUntil }
 
-// InOrder is the enumerator that hands splits out one by one, in order: each reader takes the next when it has read its last.
+// InOrder is the enumerator that hands splits out one by one, in order: each reader takes the next when it has read its last. If the records have
+// event time, it is the order of their times, but for the bound of OutOfOrder: see Stream.EventTime.
 func InOrder(splits [][]byte) Enumerator { return &inOrder{splits} }
 
 type inOrder struct{ left [][]byte }

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"testing"
@@ -59,6 +60,43 @@ func TestLatenessGivesWindowsAgain(t *testing.T) {
 	panes, late := windowed(t, views(2000, 1, 5, 6), flow.Tumbling(time.Second), flow.Lateness(time.Minute))
 	equal(t, panes, []string{"0 from 0 to 1000: 1000", "0 from 0 to 1000: 1001", "0 from 0 to 1000: 1002", "0 from 1000 to 2000: 1000"})
 	equal(t, late, nil)
+}
+
+// Splits that are handed out one after another keep the bound if they keep it read one behind the other, whoever reads which. What breaks that is
+// late, as it would be within a split, and is not lost.
+func TestSplitsThatFollow(t *testing.T) {
+	const n, each, bound = 6000, 500, 100
+	random := rand.New(rand.NewPCG(1, 2))
+	all := views(n, 1)
+	for i := range all {
+		all[i].At = max(0, all[i].At-random.Int64N(bound+1))
+	}
+	splits := slices.Collect(slices.Chunk(all, each))
+	count := func(parallelism int, splits [][]view) (counted, late int64) {
+		type pane = flow.Pane[int64, int64]
+		got, lates := &collected[pane]{}, &collected[view]{}
+		if err := run(t, func(j *flow.Job) {
+			s := flow.From(j, "views", of(splits...), flow.Parallelism(parallelism)).EventTime(view.time, flow.OutOfOrder(bound*time.Millisecond))
+			counts := flow.Aggregate(flow.KeyBy(s, view.user).Window(flow.Tumbling(2*bound*time.Millisecond), flow.LateTo(lateViews)), "count", flow.Count[view]())
+			flow.To(counts, "sink", flow.Sink[pane](got))
+			flow.To(flow.ReadSide(counts, lateViews), "late", flow.Sink[view](lates))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range got.values {
+			counted += p.Value
+		}
+		return counted, int64(len(lates.values))
+	}
+	for _, parallelism := range []int{1, 3} {
+		if counted, late := count(parallelism, splits); counted != n || late != 0 {
+			t.Errorf("parallelism %d: %d records counted and %d late, of %d within the bound", parallelism, counted, late, n)
+		}
+	}
+	slices.Reverse(splits)
+	if counted, late := count(1, splits); counted != each || late != n-each {
+		t.Errorf("from the latest split to the earliest: %d records counted and %d late, want the first split's %d and all others", counted, late, each)
+	}
 }
 
 func TestSlidingInAJob(t *testing.T) {

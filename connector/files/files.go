@@ -1,7 +1,7 @@
 // Package files reads and writes files, on every file system that Thalweg knows: /path, file:///path, hdfs://authority/path.
 //
 // As a source (From) it takes a file, a directory with all that is below it, or a pattern. Files are divided into splits by size, and handed
-// out in order; a split owns the records that begin in it. Names that begin with a dot or an underscore are no input. What a file holds behind
+// out in the order of their names, which for records with event time has to be that of their times (flow.Stream.EventTime); a split owns the records that begin in it. Names that begin with a dot or an underscore are no input. What a file holds behind
 // the size that it had when the job began is not read.
 //
 // As a sink (To) it is exactly-once: each subtask spools what it is given between two barriers (in memory, then on the local disk), writes it
