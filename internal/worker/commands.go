@@ -27,6 +27,7 @@ func (w *worker) take(m *thalwegv1.ToWorker) error {
 			return nil
 		}
 		w.epoch = m.Epoch
+		w.spoken = w.spoken || m.GetSession() == nil // which the taskmanager asks before it reaches anybody
 	}
 	switch c := m.Message.(type) {
 	case *thalwegv1.ToWorker_Session:

@@ -60,7 +60,8 @@ type worker struct {
 	heard    time.Time
 	ticked   time.Time
 	silent   bool // the taskmanager is; tasks go on as if leaderless
-	leader   bool // the taskmanager has a session with a leader
+	leader   bool // the taskmanager has a session with a leader, or is making one
+	spoken   bool // by that leader
 	without  time.Time
 	canceled bool
 }
@@ -262,9 +263,9 @@ func (w *worker) judge(now time.Time, interval time.Duration) {
 
 // lost abandons whatever has not been acknowledged: no barrier waits for a leader.
 func (w *worker) lost() {
-	if w.leader {
+	if w.leader && w.spoken {
 		w.without = time.Now()
 	}
-	w.leader = false
+	w.leader, w.spoken = false, false
 	w.host.SessionLost()
 }
