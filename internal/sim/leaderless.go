@@ -10,12 +10,16 @@ import (
 // X4: a taskmanager out of contact with any leader for longer than the leaderless timeout cancels its tasks, not sooner, and their sinks never commit
 // afterwards. A worker whose taskmanager is silent does so by a timer of its own.
 
-const (
-	// cancelTimeout is what a worker has to end its tasks in, before it is killed.
-	cancelTimeout = 10 * time.Second
-	// leaderlessSlack is for what a cancel takes on its way: more than any delay in one host.
-	leaderlessSlack = 4 * time.Second
-)
+// cancelTimeout is what a worker has to end its tasks in, before it is killed.
+const cancelTimeout = 10 * time.Second
+
+// slack is what a cancel may take on its way: more than any delay in one host.
+func (s *Sim) slack() time.Duration {
+	if s.o.slow {
+		return 4 * time.Second
+	}
+	return 200 * time.Millisecond
+}
 
 // limit is how long the taskmanager may be without a leader.
 func (tm *taskmanager) limit() time.Duration {
@@ -49,7 +53,7 @@ func (tm *taskmanager) leaderless() {
 		tm.overdue = -1
 	case tm.overdue < 0:
 		tm.overdue = s.now
-	case s.now-tm.overdue > cancelTimeout+leaderlessSlack, s.now-tm.overdue > leaderlessSlack && !w.p.paused && s.now-w.ticked <= s.o.heartbeat:
+	case s.now-tm.overdue > cancelTimeout+s.slack(), s.now-tm.overdue > s.slack() && !w.p.paused && s.now-w.ticked <= s.o.heartbeat:
 		s.fail("X4: %s has had no leader for %v, and %v of %v goes on; it has %v", tm.p.name, s.now-tm.without, w.tasks[0].id, w.generation, tm.limit())
 	}
 }
@@ -58,7 +62,7 @@ func (tm *taskmanager) leaderless() {
 func (w *worker) commits(id txnID) {
 	s := w.s
 	away := s.now - w.contact
-	if away > s.o.timeout+s.o.leaderless+cancelTimeout+leaderlessSlack && s.now-w.ticked <= s.o.heartbeat {
+	if away > s.o.timeout+s.o.leaderless+cancelTimeout+s.slack() && s.now-w.ticked <= s.o.heartbeat {
 		s.fail("X4: %s commits transaction %v after %v without a leader; it has %v", w.p.name, id, away, s.o.leaderless)
 	}
 }
