@@ -89,9 +89,17 @@ func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uin
 			if i = resolveFour(run.base, &run.at, hashes[:run.n], i, t.now); i == run.n {
 				break
 			}
+			if slot := inLine(unsafe.Add(run.base, run.at[i&(ahead-1)]), hashes[i]); slot != nil {
+				t.touch(slot, hashes[i])
+				run.at[i&(ahead-1)] = s.offset(slot)
+				continue
+			}
 		} else {
 			slot := unsafe.Add(run.base, run.at[i&(ahead-1)])
-			if w := *word(slot); w^wordOf(hashes[i]) == t.now && t.holds(slot, &keys[i]) {
+			if stamp := *word(slot) ^ wordOf(hashes[i]); stamp <= stampMask && t.holds(slot, &keys[i]) {
+				if stamp != t.now {
+					t.touch(slot, hashes[i])
+				}
 				run.at[i&(ahead-1)] += uint64(s.l.valOff)
 				continue
 			}
@@ -152,6 +160,16 @@ func resolveFour(base unsafe.Pointer, at *[ahead]uint64, hashes []uint64, i int,
 		at[i&(ahead-1)] += (b>>63)*16 + (c>>63)*32 + (d>>63)*48 + 8
 	}
 	return i
+}
+
+// inLine is the slot of a hash in its home line of four, or nil.
+func inLine(line unsafe.Pointer, hash uint64) unsafe.Pointer {
+	w, want := (*[8]uint64)(line), wordOf(hash)
+	a, b, c, d := below(w[0]^want), below(w[2]^want), below(w[4]^want), below(w[6]^want)
+	if a|b|c|d == 0 {
+		return nil
+	}
+	return unsafe.Add(line, 16*(b+2*c+3*d))
 }
 
 // resolveSlowly finds or adds the i-th key of a run, wherever it is.

@@ -2,11 +2,17 @@ package state
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/state/bareloop"
+	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+	"github.com/thalweg-io/thalweg/internal/storage/storagetest"
+
+	"golang.org/x/sys/unix"
 )
 
 // BenchmarkUpdateBatch counts uint64 keys in batches of 1024, and reports the same work in the bare loop beside it: rounds alternate, so that
@@ -133,4 +139,59 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 	b.ReportMetric(float64(longest.Microseconds()), "longest-batch-us")
 	b.ReportMetric(float64(k.Bytes())/float64(v.Len()), "B/entry")
+}
+
+// BenchmarkFirstChange changes each entry of a large table once, while a snapshot of it is taken and while none is, in turn, and reports the
+// processor time of this thread for both: what being saved costs an entry.
+func BenchmarkFirstChange(b *testing.B) {
+	const keys = 4 << 20
+	k, _ := NewKeyed[uint64](Config{Name: "count", MaxParallelism: 128, From: 0, To: 128})
+	defer k.Close()
+	v, _ := NewValue[uint64, [2]int64](k, "count")
+	for key := range uint64(keys) {
+		k.Seek(key, codec.Mix(key))
+		v.Set([2]int64{})
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var batch, hashes [1024]uint64
+	round := func() (d time.Duration) {
+		for first := 0; first < keys; first += len(batch) {
+			for i := range batch {
+				batch[i] = uint64(first+i) * 0x9e3779b97f4a7c15 >> 7 & (keys - 1)
+				hashes[i] = codec.Mix(batch[i])
+			}
+			began := threadTime(b)
+			if err := v.UpdateBatch(batch[:], hashes[:], func(_ int, v *[2]int64, _ bool) { v[0]++ }); err != nil {
+				b.Fatal(err)
+			}
+			d += threadTime(b) - began
+		}
+		return d
+	}
+	var without, with time.Duration
+	id := int64(0)
+	for b.Loop() {
+		id++
+		w := checkpoint.NewFileWriter(b.Context(), checkpoint.FileConfig{FS: storagetest.NewMem(), Dir: "mem:///c", Checkpoint: id, Task: job.TaskID{Vertex: "v"}})
+		if err := k.Begin(Plan{Checkpoint: id, Out: w, Operator: "op"}); err != nil {
+			b.Fatal(err)
+		}
+		with += round()
+		for !k.Sweep(1 << 20) {
+		}
+		w.Abort()
+		without += round()
+	}
+	n := float64(b.N) * keys
+	b.ReportMetric(float64(without)/n, "ns/change")
+	b.ReportMetric(float64(with)/n, "ns/saved-change")
+}
+
+func threadTime(b *testing.B) time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(t.Nano())
 }

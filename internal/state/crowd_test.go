@@ -28,7 +28,7 @@ func TestCrowdedSegmentsSplit(t *testing.T) {
 		bits   uint
 	}{{1, 8}, {7, 9}, {128, 8}, {maxParallelism, 16}} {
 		t.Run(fmt.Sprintf("%d groups, %d common bits", c.groups, c.bits), func(t *testing.T) {
-			testCrowd(t, c.groups, false, crowd(c.bits), func(v *state16, i int) { v[15] = int64(i) }, 4000)
+			testCrowd(t, c.groups, false, crowd(c.bits), func(v *state16, i int) { v[15] = int64(i) }, 3000)
 		})
 	}
 }

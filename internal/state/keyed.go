@@ -42,7 +42,6 @@ type Keyed[K comparable] struct {
 	taken    map[int64]int64 // checkpoint -> the last interval it covers; empty: there was no snapshot
 	saving   *saving         // the snapshot being taken
 	sweeping int             // the handle that the sweep is at
-	marks    uint32
 }
 
 // handle is what Keyed does with every kind of state.
@@ -53,8 +52,7 @@ type handle[K comparable] interface {
 	begin(s *saving, table int, after, upto int64)
 	// sweep saves a part, as large as the budget, and returns what is left of it: something if all is saved.
 	sweep(budget int) int
-	// end writes what is collected, once all is saved; abort gives it up.
-	end()
+	// abort gives up saving.
 	abort()
 	// trim forgets what was removed up to an interval; restamp forgets all that is known of changes.
 	trim(interval int64)

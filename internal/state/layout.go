@@ -95,6 +95,16 @@ func newLayout[K comparable](valSize, valAlign uintptr, boxed bool) (*layout[K],
 	return l, nil
 }
 
+// another is the same layout for use by another goroutine.
+func (l *layout[K]) another() layout[K] {
+	o := *l
+	o.encode, o.buf, o.texts = new([1]K), nil, codec.Texts{}
+	if o.pack != nil {
+		o.pack, _ = codec.PackerOf[K]()
+	}
+	return o
+}
+
 func roundUp(n, to uintptr) uintptr { return (n + to - 1) &^ (to - 1) }
 
 // inlined reports whether a value of this type lies in its slot.
@@ -124,15 +134,19 @@ func (l *layout[K]) bytes(key *K) ([]byte, error) {
 	return b, nil
 }
 
-// keyAt is the key of a slot, a copy. It panics if the bytes are none: only this package wrote them.
-func (l *layout[K]) keyAt(s *space, slot unsafe.Pointer, hash uint64) (k K) {
+// keyAt is the key of a slot, a copy.
+func (l *layout[K]) keyAt(s *space, slot unsafe.Pointer, hash uint64) K {
 	switch l.mode {
 	case keyIsHash:
 		return codec.KeyOf[K](hash)
 	case keyInline:
 		return *(*K)(unsafe.Add(slot, l.keyOff))
 	}
-	b := s.blob(*(*ref)(unsafe.Add(slot, l.keyOff)))
+	return l.keyOf(s.blob(*(*ref)(unsafe.Add(slot, l.keyOff))))
+}
+
+// keyOf is the key of these bytes, a copy. It panics if they are none: only this package wrote them.
+func (l *layout[K]) keyOf(b []byte) (k K) {
 	if l.mode == keyText {
 		str := l.texts.String(b)
 		return *(*K)(unsafe.Pointer(&str))

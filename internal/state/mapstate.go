@@ -230,25 +230,15 @@ func (m *Map[K, MK, V]) table() checkpoint.Table {
 }
 
 func (m *Map[K, MK, V]) begin(s *saving, table int, after, upto int64) {
-	all := m.rec.begin(&m.io, &m.k.c, s, table, checkpoint.Maps, after, upto)
-	m.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		m.rec.rows.add(group, 0, m.s.l.keyAt(m.s.space, slot, hash), m.s.load(slot).Value)
-	})
+	rows, all := m.rec.begin(&m.io, &m.k.c, s, table, checkpoint.Maps, after, upto)
+	m.t.begin(s, all, newCaptured(m.s.l, m.s.codec, &m.k.c, func(group int, _ int64, name *pair[K, MK], x *placed[V]) {
+		rows.add(group, 0, name, &x.Value)
+	}), 0)
 }
 
-func (m *Map[K, MK, V]) sweep(budget int) int {
-	if budget = m.rec.step(budget); budget > 0 {
-		budget = m.t.sweep(budget)
-	}
-	return budget
-}
+func (m *Map[K, MK, V]) sweep(budget int) int { return m.t.sweep(budget) }
 
-func (m *Map[K, MK, V]) end() { m.rec.end() }
-
-func (m *Map[K, MK, V]) abort() {
-	m.rec.abort()
-	m.t.forget()
-}
+func (m *Map[K, MK, V]) abort() { m.t.forget() }
 
 func (m *Map[K, MK, V]) trim(interval int64) { m.rec.log.trim(interval) }
 func (m *Map[K, MK, V]) restamp()            { m.t.restamp() }

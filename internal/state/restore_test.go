@@ -147,7 +147,9 @@ func sections(t testing.TB, tables []checkpoint.Table, kind checkpoint.Kind, gro
 		}
 		o.Section(g, kind)
 		for _, c := range chunks[g] {
-			o.Chunk(g, c.table, c.op, c.count, func(b []byte) ([]byte, error) { return append(b, c.columns...), nil })
+			o.Later(len(c.columns), func() {
+				o.Chunk(g, c.table, c.op, c.count, func(b []byte) ([]byte, error) { return append(b, c.columns...), nil })
+			})
 		}
 	}
 	return finish(t, w)

@@ -7,7 +7,8 @@ import (
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 )
 
-// rows collect the entries of one table for a snapshot, by key group, as they come: a changing entry here, a swept segment there.
+// rows collect the entries of one table for a snapshot, by key group, as they come: a changing entry here, a swept segment there. They are not the
+// task's: whatever is done with them is done by functions given to checkpoint.OperatorWriter.Later.
 type rows[K comparable, V any] struct {
 	c      *columns[K, V]
 	out    *checkpoint.OperatorWriter
@@ -37,7 +38,7 @@ const (
 
 func newRows[K comparable, V any](c *columns[K, V], k *Config, s *saving, table int, kind checkpoint.TableKind) *rows[K, V] {
 	r := &rows[K, V]{c: c, out: s.out, first: k.From, table: table, kind: kind, full: s.full,
-		groups: make([]row[K, V], s.groups), gone: make([]row[K, V], s.groups)}
+		groups: make([]row[K, V], len(s.full)), gone: make([]row[K, V], len(s.full))}
 	if r.even = !kind.Valued(); !r.even {
 		r.weighs = codec.WeightsOf(c.vals)
 		each, even := r.weighs.Each()
@@ -47,14 +48,14 @@ func newRows[K comparable, V any](c *columns[K, V], k *Config, s *saving, table 
 }
 
 // add takes an entry of a group, counted from the first own one.
-func (r *rows[K, V]) add(group int, space int64, key K, val V) {
+func (r *rows[K, V]) add(group int, space int64, key *K, val *V) {
 	g := &r.groups[group]
 	if r.kind.Spaced() {
 		g.spaces = append(g.spaces, space)
 	}
-	g.keys = append(g.keys, key)
+	g.keys = append(g.keys, *key)
 	if r.kind.Valued() {
-		g.vals = append(g.vals, val)
+		g.vals = append(g.vals, *val)
 		if !r.even {
 			r.weighs.Of(r.weight[:], g.vals[len(g.vals)-1:])
 			g.weight += r.weight[0]

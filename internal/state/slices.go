@@ -203,19 +203,17 @@ func (x *Slices[K, A]) table() checkpoint.Table {
 }
 
 func (x *Slices[K, A]) begin(s *saving, table int, after, upto int64) {
-	all := x.rec.begin(&x.io, &x.k.c, s, table, checkpoint.Slices, after, upto)
+	rows, all := x.rec.begin(&x.io, &x.k.c, s, table, checkpoint.Slices, after, upto)
+	maker := newCaptured(x.s.l, x.s.codec, &x.k.c, rows.add)
 	x.left = x.left[:0]
 	for _, slice := range x.order {
 		t := x.tables[slice]
 		x.left = append(x.left, &sliceTable[K]{t: t})
-		t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-			x.rec.rows.add(group, slice, x.s.l.keyAt(x.s.space, slot, hash), x.s.load(slot))
-		})
+		t.begin(s, all, maker, slice)
 	}
 }
 
 func (x *Slices[K, A]) sweep(budget int) int {
-	budget = x.rec.step(budget)
 	for budget > 0 && len(x.left) > 0 {
 		if budget = x.left[0].t.sweep(budget); budget > 0 {
 			x.saved(x.left[0])
@@ -233,10 +231,7 @@ func (x *Slices[K, A]) saved(l *sliceTable[K]) {
 	}
 }
 
-func (x *Slices[K, A]) end() { x.rec.end() }
-
 func (x *Slices[K, A]) abort() {
-	x.rec.abort()
 	for _, l := range x.left {
 		l.t.forget()
 		x.saved(l)

@@ -40,8 +40,7 @@ func (k *Keyed[K]) Begin(p Plan) error {
 	}
 	after, known := k.taken[p.Base]
 	groups := k.c.To - k.c.From
-	k.marks++
-	s := &saving{now: stampOf(k.interval + 1), full: make([]bool, groups), mark: k.marks, groups: groups}
+	s := &saving{now: stampOf(k.interval + 1), full: make([]bool, groups)}
 	tables := make([]checkpoint.Table, len(k.handles))
 	for i, h := range k.handles {
 		tables[i] = h.table()
@@ -56,6 +55,7 @@ func (k *Keyed[K]) Begin(p Plan) error {
 		}
 		s.out.Section(k.c.From+g, kind)
 	}
+	s.capture.out = s.out
 	for i := after + 1; known && i <= k.interval; i++ {
 		s.changed[stampOf(i)] = true
 	}
@@ -83,7 +83,6 @@ func (k *Keyed[K]) Sweep(budget int) (done bool) {
 			break
 		}
 		if budget = k.handles[k.sweeping].sweep(budget); budget > 0 {
-			k.handles[k.sweeping].end()
 			k.sweeping++
 		}
 	}
@@ -110,7 +109,14 @@ func (k *Keyed[K]) forgetTaken(base int64) (least int64) {
 
 // swept: every stamp that is not 0 is now one that had to stay, or of a later interval.
 func (k *Keyed[K]) swept() {
-	k.oldest, k.saving = k.saving.least, nil
+	s := k.saving
+	s.capture.hand()
+	s.out.Later(0, func() {
+		for _, end := range s.ends {
+			end()
+		}
+	})
+	k.oldest, k.saving = s.least, nil
 }
 
 // Abort gives up the snapshot that is being taken, if there is one.

@@ -97,26 +97,15 @@ func (x *spaced[K, V]) table() checkpoint.Table {
 }
 
 func (x *spaced[K, V]) begin(s *saving, table int, after, upto int64) {
-	all := x.rec.begin(&x.io, &x.k.c, s, table, x.kind, after, upto)
-	x.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		name := x.s.l.keyAt(x.s.space, slot, hash)
-		x.rec.rows.add(group, name.At, name.Key, x.s.load(slot))
-	})
+	rows, all := x.rec.begin(&x.io, &x.k.c, s, table, x.kind, after, upto)
+	x.t.begin(s, all, newCaptured(x.s.l, x.s.codec, &x.k.c, func(group int, _ int64, name *timed[K], v *V) {
+		rows.add(group, name.At, &name.Key, v)
+	}), 0)
 }
 
-func (x *spaced[K, V]) sweep(budget int) int {
-	if budget = x.rec.step(budget); budget > 0 {
-		budget = x.t.sweep(budget)
-	}
-	return budget
-}
+func (x *spaced[K, V]) sweep(budget int) int { return x.t.sweep(budget) }
 
-func (x *spaced[K, V]) end() { x.rec.end() }
-
-func (x *spaced[K, V]) abort() {
-	x.rec.abort()
-	x.t.forget()
-}
+func (x *spaced[K, V]) abort() { x.t.forget() }
 
 func (x *spaced[K, V]) trim(interval int64) { x.rec.log.trim(interval) }
 func (x *spaced[K, V]) restamp()            { x.t.restamp() }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/codec"
 )
 
 // table maps keys of a range of key groups to slots. It knows keys; what a value is its user knows.
@@ -33,6 +35,7 @@ type table[K comparable] struct {
 	save     *saver // nil: no snapshot is being taken, or all is in it
 
 	firstGroup int
+	refs       bool // slots refer to keys or values elsewhere
 	scratch    []byte
 	keysAt     [ahead]uint64 // scratch of walk
 }
@@ -51,7 +54,6 @@ type segment struct {
 	limit  uint32 // grow at this count
 	depth  uint8
 	prefix uint64 // index in a directory of its own depth, from group 0 on
-	swept  uint32 // mark of the last snapshot that has all of it
 }
 
 const (
@@ -64,7 +66,7 @@ func newTable[K comparable](l *layout[K], s *space, c *Config) (*table[K], error
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	t := &table[K]{l: l, space: s, four: l.mode == keyIsHash && l.line == 4 && !l.boxed && l.size == 16 && l.valOff == 8, firstGroup: c.From}
+	t := &table[K]{l: l, space: s, four: l.mode == keyIsHash && l.line == 4 && !l.boxed && l.size == 16 && l.valOff == 8, firstGroup: c.From, refs: l.mode >= keyText || l.boxed}
 	for c.MaxParallelism<<t.depth < leastRanges {
 		t.depth++
 	}
@@ -337,6 +339,12 @@ func (t *table[K]) lowest(s *segment) uint64 {
 	return (s.prefix<<32 + ranges - 1) / ranges
 }
 
+// behind is the lowest top half of a hash that belongs behind a segment.
+func (t *table[K]) behind(s *segment) uint64 {
+	ranges := t.scale >> (t.depth - s.depth)
+	return ((s.prefix+1)<<32 + ranges - 1) / ranges
+}
+
 // restoreHash completes the hash of a slot. A segment covers at most a 256th of all hashes, so the 8 bits that the word lacks are those that
 // make it not less than the lowest one.
 func restoreHash(w, low uint64) uint64 {
@@ -349,13 +357,12 @@ func restoreHash(w, low uint64) uint64 {
 
 // drop frees all memory of the table, which is not used again.
 func (t *table[K]) drop() {
-	refs := t.l.mode >= keyText || t.l.boxed
 	for i := range t.segments {
 		s := &t.segments[i]
 		if s.size == 0 {
 			continue
 		}
-		if base := t.space.at(s.off); refs {
+		if base := t.space.at(s.off); t.refs {
 			for j := range s.slots {
 				if slot := t.slot(base, j); *word(slot) != 0 {
 					t.freeRefs(slot)
@@ -433,11 +440,13 @@ func (t *table[K]) resize(n uint32, size int) error {
 	return nil
 }
 
-// settle gives a segment an empty piece.
+// settle gives a segment an empty piece. Hashes fill all segments of a table alike, and if all grew at the same count, they would nearly at the same time:
+// a pause. So some grow up to a quarter sooner than others.
 func (t *table[K]) settle(s *segment, off uint64, size int) {
 	slots := uint32(size/int(t.l.size)) / t.l.line * t.l.line
 	s.off, s.size, s.slots, s.count = off, size, slots, 0
 	s.limit = min(uint32(uint64(slots)*uint64(t.l.load)/128), slots-1)
+	s.limit -= uint32(uint64(s.limit/4) * (codec.Mix(s.prefix) >> 32) >> 32)
 }
 
 // refill inserts the slots in old into the segments they belong to.
@@ -485,7 +494,7 @@ func (t *table[K]) split(n uint32) error {
 	t.scratch = append(t.scratch[:0], piece...)
 	clear(piece)
 	low.depth, low.prefix = old.depth+1, 2*old.prefix
-	high.depth, high.prefix, high.swept = low.depth, low.prefix+1, low.swept
+	high.depth, high.prefix = low.depth, low.prefix+1
 	t.settle(low, old.off, old.size)
 	t.settle(high, off, size)
 	border := t.lowest(high)

@@ -155,26 +155,15 @@ func (t *Timers[K]) table() checkpoint.Table {
 }
 
 func (t *Timers[K]) begin(s *saving, table int, after, upto int64) {
-	all := t.rec.begin(&t.io, &t.k.c, s, table, checkpoint.Timers, after, upto)
-	t.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		x := t.t.l.keyAt(t.space, slot, hash)
-		t.rec.rows.add(group, x.At, x.Key, struct{}{})
-	})
+	rows, all := t.rec.begin(&t.io, &t.k.c, s, table, checkpoint.Timers, after, upto)
+	t.t.begin(s, all, newCaptured[timed[K], struct{}](t.t.l, nil, &t.k.c, func(group int, _ int64, x *timed[K], none *struct{}) {
+		rows.add(group, x.At, &x.Key, none)
+	}), 0)
 }
 
-func (t *Timers[K]) sweep(budget int) int {
-	if budget = t.rec.step(budget); budget > 0 {
-		budget = t.t.sweep(budget)
-	}
-	return budget
-}
+func (t *Timers[K]) sweep(budget int) int { return t.t.sweep(budget) }
 
-func (t *Timers[K]) end() { t.rec.end() }
-
-func (t *Timers[K]) abort() {
-	t.rec.abort()
-	t.t.forget()
-}
+func (t *Timers[K]) abort() { t.t.forget() }
 
 func (t *Timers[K]) trim(interval int64) { t.rec.log.trim(interval) }
 func (t *Timers[K]) restamp()            { t.t.restamp() }

@@ -11,7 +11,7 @@ import (
 // A barrier ends an interval; the number of the present one is the stamp (1 to 127, around and around) that the first change of an entry leaves in
 // its slot. While a snapshot is taken, a slot whose stamp is not that of the present interval has the value it had at the barrier. So whoever comes
 // first writes it out: the first change, before it happens, or the sweep, which goes through the segments one by one in the gaps of the task's work.
-// A delta has only entries whose stamp is one of the intervals since its base. The sweep sets stamps that no delta can ask for any more to 0, so
+// "Writes it out" is: copies it to where others make columns of it (capture). A delta has only entries whose stamp is one of the intervals since its base. The sweep sets stamps that no delta can ask for any more to 0, so
 // that a number can be used again.
 const stamps = stampMask
 
@@ -26,17 +26,17 @@ type saving struct {
 	least   int64
 	full    []bool // by key group from the first: a base is written, whatever the stamps
 	delta   bool   // of some group no base is written
-	mark    uint32 // of segments that the sweep has been through
-	groups  int
 	out     *checkpoint.OperatorWriter
+	capture capture
+	ends    []func() // what makes rows writes out what it has left
 }
 
 // saver is saving for one table.
 type saver struct {
 	*saving
-	all    bool // every entry is wanted: the log of what was removed is incomplete, so that the table is cleared first
-	cursor int  // next segment of the sweep
-	put    func(slot unsafe.Pointer, hash uint64, group int)
+	source
+	all  bool   // every entry is wanted: no base is of use, or not all is known of what was removed, so that the table is cleared first
+	upto uint64 // all entries are in the snapshot whose hash has an upper half less than this: so far is the sweep
 }
 
 // wants reports whether an entry belongs into the snapshot, if it is not in it yet.
@@ -58,53 +58,50 @@ func (t *table[K]) touch(slot unsafe.Pointer, hash uint64) {
 	*word(slot) = *word(slot)&^stampMask | t.now
 }
 
-// rescue writes an entry out that the snapshot wants and the sweep has not reached.
+// rescue saves an entry that the snapshot wants and the sweep has not reached.
 func (t *table[K]) rescue(slot unsafe.Pointer, hash uint64) {
-	if s := t.save; s != nil {
-		g := &t.segments[t.owner[t.index(hash)]]
-		if group := t.group(g); g.swept != s.mark && s.wants(*word(slot), group) {
-			s.put(slot, hash, group)
-		}
+	if s := t.save; s != nil && hash>>32 >= s.upto && s.wants(*word(slot), t.group(hash)) {
+		t.capture(slot, hash)
 	}
 }
 
-// group is the key group of a segment, from the first own one.
-func (t *table[K]) group(s *segment) int { return int(s.prefix>>s.depth) - t.firstGroup }
+// group is the key group of a hash, from the first own one.
+func (t *table[K]) group(hash uint64) int {
+	return int((hash>>32)*(t.scale>>t.depth)>>32) - t.firstGroup
+}
 
-// begin has the table saved. Its segments are those that exist now and those that they are split into.
-func (t *table[K]) begin(s *saving, all bool, put func(slot unsafe.Pointer, hash uint64, group int)) {
-	t.save = &saver{saving: s, all: all, put: put}
+// begin has the table saved.
+func (t *table[K]) begin(s *saving, all bool, rows rowMaker, space int64) {
+	t.save = &saver{saving: s, source: source{rows, space}, all: all || !s.delta, upto: (t.first<<32 + t.scale - 1) / t.scale}
 	t.now = s.now
 }
 
-// sweep goes on through the segments until about so many slots have been looked at. It reports how many are left of the budget; the table is saved
-// when some are.
+// sweep goes on through the segments, in the order of their hashes, until about so many slots have been looked at. It reports how many are left of the
+// budget; the table is saved when some are.
 func (t *table[K]) sweep(budget int) int {
 	s := t.save
 	for s != nil && budget > 0 {
-		if s.cursor == len(t.segments) {
+		next := int(s.upto*t.scale>>32 - t.first)
+		if next == len(t.dir) {
 			t.save = nil
 			break
 		}
-		g := &t.segments[s.cursor]
-		s.cursor++
-		if g.swept != s.mark {
-			budget -= t.sweepSegment(g)
-		}
+		g := &t.segments[t.owner[next]]
+		budget -= t.sweepSegment(g)
+		s.upto = t.behind(g)
 	}
 	return budget
 }
 
-// sweepSegment writes out what the snapshot still wants of a segment.
+// sweepSegment saves what the snapshot still wants of a segment.
 func (t *table[K]) sweepSegment(g *segment) int {
 	s := t.save
-	g.swept = s.mark
 	if g.count == 0 {
 		return 1
 	}
-	base, low, group := t.space.at(g.off), t.lowest(g), t.group(g)
-	wanted, size := s.changed, t.l.size
-	if s.all || s.full[group] {
+	base, low, size := t.space.at(g.off), t.lowest(g), t.l.size
+	wanted := s.changed
+	if s.all || s.full[t.group(low<<32)] {
 		for i := range wanted {
 			wanted[i] = uint64(i) != s.now
 		}
@@ -116,7 +113,7 @@ func (t *table[K]) sweepSegment(g *segment) int {
 			continue
 		}
 		if wanted[w&stampMask] {
-			s.put(slot, restoreHash(w, low), group)
+			t.capture(slot, restoreHash(w, low))
 		}
 		if stamp := w & stampMask; stamp != s.now && !s.keep[stamp] {
 			*word(slot) = w &^ stampMask

@@ -129,6 +129,12 @@ func (p *agePass) begin() {
 // over reports whether what was used last at a time has outlived its TTL.
 func (k *Keyed[K]) over(used int64, t TTL) bool { return k.ages.now-used >= int64(t.After) }
 
+// overNow is over at the present time, for whoever asks later and elsewhere.
+func (k *Keyed[K]) overNow(t TTL) func(used int64) bool {
+	now := k.ages.now
+	return func(used int64) bool { return now-used >= int64(t.After) }
+}
+
 // used is where a slot has the time of its last use: skip bytes into its value, which is boxed or not.
 // (What is encoded is little-endian, and so is every processor that this is built for.)
 func (s *store[K, V]) used(slot unsafe.Pointer, skip uintptr) *int64 {

@@ -150,14 +150,13 @@ func (l *AgingList[K, V]) table() checkpoint.Table {
 }
 
 func (l *AgingList[K, V]) begin(s *saving, table int, after, upto int64) {
-	all := l.rec.begin(&l.io, &l.k.c, s, table, checkpoint.Lists, after, upto)
-	l.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		if s.full[group] && l.k.over(*l.s.used(slot, 0), l.life) {
-			return
+	rows, all := l.rec.begin(&l.io, &l.k.c, s, table, checkpoint.Lists, after, upto)
+	over := l.k.overNow(l.life)
+	l.t.begin(s, all, newCaptured(l.s.l, l.s.codec, &l.k.c, func(group int, _ int64, name *timed[K], x *aged[V]) {
+		if !s.full[group] || !over(x.Used) {
+			rows.add(group, name.At, &name.Key, x)
 		}
-		name := l.s.l.keyAt(l.s.space, slot, hash)
-		l.rec.rows.add(group, name.At, name.Key, l.s.load(slot))
-	})
+	}), 0)
 }
 
 func (l *AgingList[K, V]) restore(group int, c checkpoint.Chunk) error {

@@ -109,13 +109,13 @@ func (m *AgingMap[K, MK, V]) table() checkpoint.Table {
 }
 
 func (m *AgingMap[K, MK, V]) begin(s *saving, table int, after, upto int64) {
-	all := m.rec.begin(&m.io, &m.k.c, s, table, checkpoint.Maps, after, upto)
-	m.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		if s.full[group] && m.isOver(slot) {
-			return
+	rows, all := m.rec.begin(&m.io, &m.k.c, s, table, checkpoint.Maps, after, upto)
+	over := m.k.overNow(m.life)
+	m.t.begin(s, all, newCaptured(m.s.l, m.s.codec, &m.k.c, func(group int, _ int64, name *pair[K, MK], x *placed[aged[V]]) {
+		if !s.full[group] || !over(x.Value.Used) {
+			rows.add(group, 0, name, &x.Value)
 		}
-		m.rec.rows.add(group, 0, m.s.l.keyAt(m.s.space, slot, hash), m.s.load(slot).Value)
-	})
+	}), 0)
 }
 
 func (m *AgingMap[K, MK, V]) restore(group int, c checkpoint.Chunk) error {

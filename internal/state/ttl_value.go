@@ -106,13 +106,13 @@ func (v *AgingValue[K, V]) table() checkpoint.Table {
 }
 
 func (v *AgingValue[K, V]) begin(s *saving, table int, after, upto int64) {
-	all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
-	v.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		if s.full[group] && v.isOver(slot) {
-			return // a delta says so all the same: its base may have it
+	rows, all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
+	over := v.k.overNow(v.life)
+	v.t.begin(s, all, newCaptured(v.s.l, v.s.codec, &v.k.c, func(group int, _ int64, key *K, x *aged[V]) {
+		if !s.full[group] || !over(x.Used) { // a delta has also what is over: its base may have it
+			rows.add(group, 0, key, x)
 		}
-		v.rec.rows.add(group, 0, v.s.l.keyAt(v.s.space, slot, hash), v.s.load(slot))
-	})
+	}), 0)
 }
 
 func (v *AgingValue[K, V]) restore(group int, c checkpoint.Chunk) error {

@@ -140,25 +140,13 @@ func (v *Value[K, V]) table() checkpoint.Table {
 }
 
 func (v *Value[K, V]) begin(s *saving, table int, after, upto int64) {
-	all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
-	v.t.begin(s, all, func(slot unsafe.Pointer, hash uint64, group int) {
-		v.rec.rows.add(group, 0, v.s.l.keyAt(v.s.space, slot, hash), v.s.load(slot))
-	})
+	rows, all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
+	v.t.begin(s, all, newCaptured(v.s.l, v.s.codec, &v.k.c, rows.add), 0)
 }
 
-func (v *Value[K, V]) sweep(budget int) int {
-	if budget = v.rec.step(budget); budget > 0 {
-		budget = v.t.sweep(budget)
-	}
-	return budget
-}
+func (v *Value[K, V]) sweep(budget int) int { return v.t.sweep(budget) }
 
-func (v *Value[K, V]) end() { v.rec.end() }
-
-func (v *Value[K, V]) abort() {
-	v.rec.abort()
-	v.t.forget()
-}
+func (v *Value[K, V]) abort() { v.t.forget() }
 
 func (v *Value[K, V]) trim(interval int64) { v.rec.log.trim(interval) }
 func (v *Value[K, V]) restamp()            { v.t.restamp() }

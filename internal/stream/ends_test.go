@@ -126,7 +126,9 @@ func (s *streaming) Snapshot(x *Snapshot) error {
 	o := x.set.files.Begin("s", nil, 1)
 	o.Section(0, 1)
 	for range 200 {
-		o.Chunk(0, 0, 1, 1, func(b []byte) ([]byte, error) { return append(b, make([]byte, 64<<10)...), nil })
+		o.Later(64<<10, func() {
+			o.Chunk(0, 0, 1, 1, func(b []byte) ([]byte, error) { return append(b, make([]byte, 64<<10)...), nil })
+		})
 	}
 	for { // until it is being written
 		if names, err := filepath.Glob(s.files); err != nil || len(names) > 0 {

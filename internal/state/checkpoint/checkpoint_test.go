@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"slices"
@@ -47,6 +48,11 @@ type chunk struct {
 	text  string
 }
 
+// later adds a chunk, which counts as the bytes that it has.
+func later(o *OperatorWriter, group, table int, op Op, count int, columns string) {
+	o.Later(len(columns), func() { o.Chunk(group, table, op, count, text(columns)) })
+}
+
 func write(t testing.TB, c FileConfig, sections map[string][]entry) *File {
 	t.Helper()
 	w := NewFileWriter(t.Context(), c)
@@ -55,7 +61,7 @@ func write(t testing.TB, c FileConfig, sections map[string][]entry) *File {
 		for _, e := range sections[uid] {
 			o.Section(e.group, e.kind)
 			for _, ch := range e.chunks {
-				o.Chunk(e.group, ch.table, ch.op, ch.count, text(ch.text))
+				later(o, e.group, ch.table, ch.op, ch.count, ch.text)
 			}
 		}
 	}
@@ -166,11 +172,11 @@ func TestSectionsInManyBlocks(t *testing.T) {
 	var puts, removes, base []chunk
 	for i := range 100 {
 		big := strings.Repeat(string(rune('a'+i%26)), 60_000)
-		o.Chunk(1, 0, Put, 1, text(big))
-		o.Chunk(0, 0, Put, 2, text(big[:50_000]))
+		later(o, 1, 0, Put, 1, big)
+		later(o, 0, 0, Put, 2, big[:50_000])
 		puts, base = append(puts, chunk{0, Put, 1, big}), append(base, chunk{0, Put, 2, big[:50_000]})
 		if i%10 == 9 {
-			o.Chunk(1, 1, Delete, 3, text(big))
+			later(o, 1, 1, Delete, 3, big)
 			removes = append(removes, chunk{1, Delete, 3, big})
 		}
 	}
@@ -202,7 +208,7 @@ func TestAbortLeavesNothing(t *testing.T) {
 		o := w.Begin("op", tables, 1)
 		o.Section(0, Base)
 		for range 100 {
-			o.Chunk(0, 0, Put, 1, text(strings.Repeat("x", 64<<10)))
+			later(o, 0, 0, Put, 1, strings.Repeat("x", 64<<10))
 		}
 	}
 	w := NewFileWriter(t.Context(), config(mem, 7, 0))
@@ -266,8 +272,10 @@ func TestFailedColumnsFailTheFile(t *testing.T) {
 	o := w.Begin("op", tables, 1)
 	o.Section(0, Base)
 	bad := errors.New("bad value")
-	o.Chunk(0, 0, Put, 1, func([]byte) ([]byte, error) { return nil, bad })
-	o.Chunk(0, 0, Put, 1, text("fine"))
+	o.Later(1, func() {
+		o.Chunk(0, 0, Put, 1, func([]byte) ([]byte, error) { return nil, bad })
+		o.Chunk(0, 0, Put, 1, text("fine"))
+	})
 	if _, err := w.Finish(context.Background()); !errors.Is(err, bad) || !strings.Contains(err.Error(), "operator op") {
 		t.Errorf("got %v", err)
 	}
@@ -364,5 +372,29 @@ func TestPathsStayInside(t *testing.T) {
 		if _, err := DecodeSubtaskState(s.Append(nil)); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), p) {
 			t.Errorf("%q: %v", p, err)
 		}
+	}
+}
+
+// TestAPanicComesOutOfFinish: what makes chunks may be the program's code, and Finish is called where a panic costs the task only.
+func TestAPanicComesOutOfFinish(t *testing.T) {
+	for name, size := range map[string]int{"beside": streamAt + 1, "at the end": 1} {
+		t.Run(name, func(t *testing.T) {
+			mem := storagetest.NewMem()
+			w := NewFileWriter(t.Context(), config(mem, 7, 0))
+			o := w.Begin("op", tables, 1)
+			o.Section(0, Base)
+			o.Later(size, func() { panic("no such value") })
+			defer func() {
+				if r := fmt.Sprint(recover()); !strings.Contains(r, "no such value") {
+					t.Errorf("panic %q", r)
+				}
+				w.Abort()
+				if all, err := mem.List(t.Context(), dir+"/chk-7"); err == nil && len(all) > 0 {
+					t.Errorf("%d files are left", len(all))
+				}
+			}()
+			f, err := w.Finish(t.Context())
+			t.Errorf("%v, %v", f, err)
+		})
 	}
 }

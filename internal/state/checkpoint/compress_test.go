@@ -181,7 +181,9 @@ func BenchmarkWrite(b *testing.B) {
 						o.Section(g, Base)
 					}
 					for i := range chunks {
-						o.Chunk(i%4, 0, Put, perChunk, func(dst []byte) ([]byte, error) { return append(dst, columns[i*step:(i+1)*step]...), nil })
+						o.Later(step, func() {
+							o.Chunk(i%4, 0, Put, perChunk, func(dst []byte) ([]byte, error) { return append(dst, columns[i*step:(i+1)*step]...), nil })
+						})
 					}
 					f, err := w.Finish(context.Background())
 					if err != nil {

@@ -3,51 +3,61 @@ package checkpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/crc32"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/thalweg-io/thalweg/internal/storage"
 )
 
-// upload is the half of a FileWriter that does I/O. Up to streamAt bytes stay in memory until the end, and can then be written again under another
-// name if the storage becomes unavailable half-way; more than that is written as it comes, once.
+// upload is the half of a FileWriter that works and does I/O. What is given up to streamAt bytes waits until the end: its blocks stay in memory, and
+// can then be written again under another name if the storage becomes unavailable half-way. More than that is worked on and written as it comes, once.
 type upload struct {
 	c        FileConfig
 	ctx      context.Context
 	streamAt int64
 	mu       struct {
 		sync.Mutex
-		blocks [][]byte // sealed and not written
-		bytes  int64    // of them
-		ended  bool     // none follows
-		gone   bool     // nobody wants the file any more
+		works []work
+		bytes int64 // of those not done
+		ended bool  // none follows
+		gone  bool  // nobody wants the file any more
 	}
-	more chan struct{} // nil: nothing is written yet. Capacity 1: there is something to do.
+	more chan struct{} // nil: nothing is done yet. Capacity 1: there is something to do.
 	done chan struct{}
-	crc  uint32
 
-	// Of whoever writes: stream, or finish if that never began.
-	at     int64    // where the next block comes
-	placed []Extent // of the blocks, in their order
-	packed []byte   // scratch
+	// Of whoever works: stream, or whoever finishes if that never began.
+	at       int64    // where the next block comes
+	placed   []Extent // of the blocks, in their order
+	packed   []byte   // scratch
+	content  []byte   // the file so far, if stream never began
+	crc      uint32
+	path     string
+	out      storage.Writer
+	err      error
+	panicked error // a function of the program's did
+}
 
-	path string
-	out  storage.Writer
-	err  error
+// work is something to do for the file.
+type work struct {
+	do    func()
+	bytes int64
 }
 
 const streamAt = 4 << 20
 
-// add takes a sealed block.
-func (u *upload) add(b []byte) {
+// add takes something to do.
+func (u *upload) add(w work) {
 	u.mu.Lock()
 	if u.mu.gone {
 		u.mu.Unlock()
 		return
 	}
-	u.mu.blocks = append(u.mu.blocks, b)
-	u.mu.bytes += int64(len(b))
+	u.mu.works = append(u.mu.works, w)
+	u.mu.bytes += w.bytes
 	begin := u.more == nil && u.mu.bytes > u.streamAt
 	u.mu.Unlock()
 	if begin {
@@ -76,13 +86,16 @@ func (u *upload) backlog() int64 {
 	return u.mu.bytes
 }
 
-// stream writes what comes, and ends when there is no more, or after an error.
+// stream works on what comes, and ends when there is no more, or after an error.
 func (u *upload) stream() {
 	defer close(u.done)
 	defer func() {
-		if u.err != nil { // finish will say it; what still comes is for nobody
+		if r := recover(); r != nil { // finish panics with it, where that is expected
+			u.panicked = fmt.Errorf("%v\n%s", r, debug.Stack())
+		}
+		if u.err != nil || u.panicked != nil { // finish will say it; what still comes is for nobody
 			u.mu.Lock()
-			u.mu.gone, u.mu.blocks, u.mu.bytes = true, nil, 0
+			u.mu.gone, u.mu.works, u.mu.bytes = true, nil, 0
 			u.mu.Unlock()
 		}
 	}()
@@ -94,31 +107,72 @@ func (u *upload) stream() {
 		return
 	}
 	for range u.more {
-		u.mu.Lock()
-		blocks, ended, gone, waiting := u.mu.blocks, u.mu.ended, u.mu.gone, u.mu.bytes
-		u.mu.blocks = nil
-		u.mu.Unlock()
-		if gone {
-			return
-		}
-		for _, b := range blocks {
-			if u.err = u.write(u.ready(b, waiting < keepsUp)); u.err != nil {
+		works, last := u.take()
+		for i := range works {
+			works[i].do()
+			if gone := u.did(works[i].bytes); gone || u.err != nil {
 				return
 			}
-			u.mu.Lock()
-			u.mu.bytes -= int64(len(b))
-			waiting = u.mu.bytes
-			u.mu.Unlock()
-			recycle(b)
+			works[i].do = nil // what it holds is not needed any more
+			runtime.Gosched() // a task that waits for a processor would else wait until this is preempted, 10 ms
 		}
-		if ended {
+		if last {
 			return
 		}
 	}
 }
 
+// take is what there is to do, and whether nothing follows.
+func (u *upload) take() (works []work, last bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	works, u.mu.works = u.mu.works, nil
+	return works, u.mu.ended || u.mu.gone
+}
+
+// did notes that something is done, and reports whether nobody wants the file any more.
+func (u *upload) did(bytes int64) (gone bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.mu.bytes -= bytes
+	return u.mu.gone
+}
+
+// work does all that is left. Nothing follows.
+func (u *upload) work() {
+	if u.more == nil {
+		u.content = u.header()
+		works, _ := u.take()
+		for _, w := range works {
+			w.do()
+		}
+		return
+	}
+	u.mu.Lock()
+	u.mu.ended = true
+	u.mu.Unlock()
+	u.poke()
+	<-u.done
+	if u.panicked != nil {
+		u.abort()
+		panic(u.panicked)
+	}
+}
+
 // keepsUp: while more waits to be written, nothing is compressed. To compress takes longer than to write, and the task must not wait for it.
 const keepsUp = 16 << 20
+
+// block takes a sealed block.
+func (u *upload) block(b []byte) {
+	switch {
+	case u.more == nil:
+		u.content = append(u.content, u.ready(b, true)...)
+	case u.err == nil:
+		u.err = u.write(u.ready(b, u.backlog() < keepsUp))
+	}
+	b = b[:0]
+	blockPool.Put(&b)
+}
 
 // ready gives a block as it is written, and its place. What it returns is valid until the next call.
 func (u *upload) ready(b []byte, mayPack bool) []byte {
@@ -129,11 +183,6 @@ func (u *upload) ready(b []byte, mayPack bool) []byte {
 	u.placed = append(u.placed, Extent{u.at, int64(len(b))})
 	u.at += int64(len(b))
 	return b
-}
-
-func recycle(b []byte) {
-	b = b[:0]
-	blockPool.Put(&b)
 }
 
 func (u *upload) header() []byte {
@@ -160,20 +209,14 @@ const (
 	writeRetryPause = 250 * time.Millisecond
 )
 
-// finish makes the file durable, or keeps it in memory, and fills in f, but for its operators.
+// finish makes the file durable, or keeps it in memory, and fills in f, but for its operators. All is done that was to be done.
 func (u *upload) finish(ctx context.Context, f *File, blocks int) error {
 	if u.more != nil {
 		return u.finishStream(f, blocks)
 	}
-	content := make([]byte, 0, headerSize+u.mu.bytes+footerSize)
-	content = append(content, u.header()...)
-	for _, b := range u.mu.blocks {
-		content = append(content, u.ready(b, true)...)
-		recycle(b)
-	}
-	u.mu.blocks = nil
-	f.CRC, f.Size = crc32.Checksum(content, castagnoli), u.at+footerSize
-	content = append(content, footerOf(f, blocks)...)
+	f.CRC, f.Size = crc32.Checksum(u.content, castagnoli), u.at+footerSize
+	content := append(u.content, footerOf(f, blocks)...)
+	u.content = nil
 	if f.Size < int64(u.c.InlineThreshold) {
 		f.Inline = content
 		return nil
@@ -214,13 +257,8 @@ func (u *upload) whole(ctx context.Context, name string, content []byte) error {
 	return out.Close()
 }
 
-// finishStream waits until all is written, and closes the file.
+// finishStream closes the file that stream has written.
 func (u *upload) finishStream(f *File, blocks int) error {
-	u.mu.Lock()
-	u.mu.ended = true
-	u.mu.Unlock()
-	u.poke()
-	<-u.done
 	if u.out != nil {
 		defer u.out.Abort()
 	}
@@ -237,7 +275,7 @@ func (u *upload) finishStream(f *File, blocks int) error {
 // abort ends the writing, if it has begun, and removes what was written.
 func (u *upload) abort() {
 	u.mu.Lock()
-	u.mu.gone, u.mu.blocks = true, nil
+	u.mu.gone, u.mu.works = true, nil
 	u.mu.Unlock()
 	if u.more == nil {
 		return

@@ -26,14 +26,17 @@ type FileConfig struct {
 }
 
 // FileWriter collects the keyed state of one subtask for one checkpoint, in any order of key groups. All but Finish and Abort belong to the task's
-// goroutine, never block and do no I/O: once there is enough of it, what was collected is written beside the task, so that a state of any size
-// takes a bounded part of memory (Backlog says how much).
+// goroutine, never block and do no I/O: the task hands over what it has saved, as it lies in memory, with a function that makes chunks of it (Later).
+// Once there is enough of it, these are called and their chunks written beside the task, so that a state of any size takes a bounded part of memory
+// (Backlog says how much); else Finish calls them.
 type FileWriter struct {
-	c      FileConfig
+	c   FileConfig
+	ops []*OperatorWriter
+	out upload
+
+	// Of whoever calls what was given to Later.
 	blocks int // sealed so far
-	ops    []*OperatorWriter
 	err    error
-	out    upload
 }
 
 // NewFileWriter begins a file. Nothing is created before enough of it is there, or Finish is called. ctx bounds what is done beside the task.
@@ -43,7 +46,7 @@ func NewFileWriter(ctx context.Context, c FileConfig) *FileWriter {
 	return w
 }
 
-// OperatorWriter collects the state of one operator.
+// OperatorWriter collects the state of one operator. Its sections are listed first; then chunks are added to them, by functions given to Later.
 type OperatorWriter struct {
 	w        *FileWriter
 	file     FileOperator
@@ -81,25 +84,30 @@ func (w *FileWriter) Begin(uid string, tables []Table, groups int) *OperatorWrit
 	o := &OperatorWriter{w: w, file: FileOperator{UID: uid}, hash: operatorHash(uid), sections: make(map[int]*section, groups)}
 	o.target = max(1<<10, min(mostOfBlock, openBlocks/max(groups, 1)))
 	w.ops = append(w.ops, o)
-	b := appendTables(newBlock(), tables)
-	o.file.Tables = w.seal(b, blockHeader{typ: tableListType, group: tableListGroup, operator: o.hash})
+	o.Later(0, func() {
+		o.file.Tables = w.seal(appendTables(newBlock(), tables), blockHeader{typ: tableListType, group: tableListGroup, operator: o.hash})
+	})
 	return o
 }
+
+// Later has f called, beside the task or by Finish, after what was given before and never at the same time. Until then it counts as so many bytes
+// that wait. f is not called if the file is given up.
+func (o *OperatorWriter) Later(bytes int, f func()) { o.w.out.add(work{f, int64(bytes)}) }
 
 func newBlock() []byte {
 	return append((*blockPool.Get().(*[]byte))[:0], make([]byte, blockHeaderSize)...)
 }
 
-// seal hands a block on, to be compressed, summed and given its place where it is written. Until Finish its extent is its number.
+// seal hands a block on, to be compressed, summed, given its place and written. Until Finish its extent is its number.
 func (w *FileWriter) seal(b []byte, h blockHeader) Extent {
 	h.length = len(b) - blockHeaderSize
 	h.put(b)
-	w.out.add(b)
+	w.out.block(b)
 	w.blocks++
 	return Extent{Offset: int64(w.blocks - 1)}
 }
 
-// Section lists a key group, also if no chunk follows. A group has one section in a file.
+// Section lists a key group, also if no chunk follows. A group has one section in a file. All sections come before the first Later.
 func (o *OperatorWriter) Section(group int, kind Kind) {
 	if group < 0 || group > maxGroup || o.sections[group] != nil {
 		panic(fmt.Sprintf("checkpoint: key group %d is listed twice, or is none", group))
@@ -107,7 +115,8 @@ func (o *OperatorWriter) Section(group int, kind Kind) {
 	o.sections[group] = &section{group: group, kind: kind}
 }
 
-// Chunk adds entries of a table, 1 to MaxEntries, to a section. columns appends them to what it is given; its error fails the file.
+// Chunk adds entries of a table, 1 to MaxEntries, to a section; only functions given to Later call it. columns appends them to what it is given; its
+// error fails the file.
 func (o *OperatorWriter) Chunk(group, table int, op Op, count int, columns func(dst []byte) ([]byte, error)) {
 	w := o.w
 	if w.err != nil {
@@ -175,15 +184,15 @@ func (w *FileWriter) Backlog() int64 { return w.out.backlog() }
 // Finish writes the file, if it is not small enough to stay in memory, and makes it durable. It returns nil if there was no Begin. After an
 // error nothing refers to what was written; leavings go with the checkpoint's directory. The writer is not used again.
 func (w *FileWriter) Finish(ctx context.Context) (*File, error) {
-	for _, o := range w.ops {
-		o.finish()
-	}
-	if w.err != nil {
-		w.Abort()
-		return nil, w.err
-	}
 	if len(w.ops) == 0 {
 		return nil, nil
+	}
+	for _, o := range w.ops {
+		o.Later(0, o.finish)
+	}
+	if w.out.work(); w.err != nil {
+		w.Abort()
+		return nil, w.err
 	}
 	f := &File{}
 	if err := w.out.finish(ctx, f, w.blocks); err != nil {
