@@ -37,7 +37,7 @@ type table[K comparable] struct {
 	firstGroup int
 	refs       bool // slots refer to keys or values elsewhere
 	scratch    []byte
-	keysAt     [ahead]uint64 // scratch of walk
+	scratchAt  [ahead]uint64
 }
 
 // place is what a lookup needs of a segment.
