@@ -50,7 +50,7 @@ func (t task) Wake()                                         {}
 func newTestCommitter(t *testing.T, x *transactions, fail func(error)) (*committer, chan int64) {
 	confirmed := make(chan int64, 100)
 	ctx, cancel := context.WithCancel(context.Background())
-	c := newCommitter(task{ctx}, x, func(id int64) { confirmed <- id }, fail)
+	c := newCommitter(task{ctx}, x, func(id int64) { confirmed <- id }, fail, func(int64) bool { return true })
 	c.ctx, c.cancel = ctx, cancel
 	c.ended = make(chan struct{})
 	go c.run()
@@ -144,5 +144,37 @@ func TestCommitThatCannotSucceedIsLoud(t *testing.T) {
 	}
 	if got := names(c, 1); !slices.Equal(got, []string{"t"}) {
 		t.Errorf("what was not committed is in no snapshot any more: %q", got)
+	}
+}
+
+// discarding notes what it is told to discard.
+type discarding struct {
+	*transactions
+	discarded []string
+}
+
+func (d *discarding) Discard(_ context.Context, ts [][]byte) error {
+	for _, t := range ts {
+		d.discarded = append(d.discarded, string(t))
+	}
+	return nil
+}
+
+// What nobody will commit is discarded at the end; what is complete, or may become so, is not.
+func TestHopelessTransactionsAreDiscarded(t *testing.T) {
+	d := &discarding{transactions: &transactions{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := newCommitter(task{ctx}, d, func(int64) {}, func(err error) { t.Error(err) }, func(id int64) bool { return id != 2 })
+	c.ctx, c.cancel, c.ended = ctx, cancel, make(chan struct{})
+	go c.run()
+	for id := int64(1); id <= 4; id++ {
+		unfinished(c, id, func(context.Context) ([]byte, error) { return []byte(fmt.Sprint("t", id)), nil })
+	}
+	if err := c.finish(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	c.close()
+	if !slices.Equal(d.discarded, []string{"t1", "t3"}) || len(d.committed) > 0 {
+		t.Errorf("discarded are %q, committed %q", d.discarded, d.committed)
 	}
 }

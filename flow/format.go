@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -232,4 +233,12 @@ func (w *encodingWriter[T]) Close() error { return w.frames.Close() }
 type transactionalWriter[T any] struct {
 	*encodingWriter[T]
 	Transactional
+}
+
+// Discard implements Discarder, for a Target that does.
+func (w *transactionalWriter[T]) Discard(ctx context.Context, transactions [][]byte) error {
+	if d, ok := w.Transactional.(Discarder); ok {
+		return d.Discard(ctx, transactions)
+	}
+	return nil
 }

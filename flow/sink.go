@@ -39,6 +39,14 @@ type Transactional interface {
 	Recover(ctx context.Context, named [][]byte) error
 }
 
+// Discarder is what a Transactional may have besides, so that a task that ends leaves nothing behind that nobody will make visible.
+type Discarder interface {
+	// Discard removes prepared transactions that no completed checkpoint holds, nor one that may yet complete, and what failed attempts to prepare
+	// some have left. It is called once before Close, after all other calls have returned, perhaps with none. What it cannot remove within its context
+	// stays, until a Recover.
+	Discard(ctx context.Context, transactions [][]byte) error
+}
+
 // Permanent marks an error of Commit that trying again cannot help: it fails the task.
 func Permanent(err error) error { return &permanent{err} }
 
@@ -65,7 +73,7 @@ func sinkTo[T any](s Stream[T], name string, at position, sink Sink[T], missing 
 		}
 		op := &writing[T]{name: name, w: w, written: b.t.Counters().AddOut}
 		if tx, ok := w.(Transactional); ok {
-			op.commits = newCommitter(task, tx, b.t.Confirm, func(err error) { b.t.Fail(op.wrap(err)) })
+			op.commits = newCommitter(task, tx, b.t.Confirm, func(err error) { b.t.Fail(op.wrap(err)) }, b.t.Hopeless)
 			b.chain.Committers++
 		}
 		b.add(n, op)

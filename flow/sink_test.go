@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,101 @@ func TestFailedCommitFailsTheTask(t *testing.T) {
 				t.Errorf("the job ended with: %v", err)
 			}
 		})
+	}
+}
+
+// leaving is a transactional sink that notes what becomes of its transactions. Where stalls is set, the second cannot be prepared before the task ends.
+type leaving struct {
+	stalls bool
+	mu     sync.Mutex
+	fate   map[string]string // of each transaction
+	now    chan string       // what has just happened
+	n      int
+}
+
+func (s *leaving) Writer(flow.Task) (flow.Writer[int], error) { return s, nil }
+func (s *leaving) Write([]int) error                          { return nil }
+func (s *leaving) Close() error                               { return nil }
+func (s *leaving) Recover(context.Context, [][]byte) error    { return nil }
+
+func (s *leaving) set(transaction, fate string) {
+	s.mu.Lock()
+	s.fate[transaction] = fate
+	s.mu.Unlock()
+	select {
+	case s.now <- transaction + " " + fate:
+	default:
+	}
+}
+
+func (s *leaving) Prepare() (func(context.Context) ([]byte, error), error) {
+	s.n++
+	n := s.n
+	return func(ctx context.Context) ([]byte, error) {
+		if s.stalls && n > 1 {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		name := fmt.Sprint("t", n)
+		s.set(name, "prepared")
+		return []byte(name), nil
+	}, nil
+}
+
+func (s *leaving) Commit(_ context.Context, t []byte) error {
+	s.set(string(t), "committed")
+	return nil
+}
+
+func (s *leaving) Discard(_ context.Context, ts [][]byte) error {
+	for _, t := range ts {
+		s.set(string(t), "discarded")
+	}
+	return nil
+}
+
+// A cancelled job leaves nothing behind that nobody will commit: here a transaction that was prepared, and acknowledged, for a checkpoint that another
+// subtask keeps from completing.
+func TestCancelledJobDiscards(t *testing.T) {
+	a := &leaving{fate: map[string]string{}, now: make(chan string, 100)}
+	b := &leaving{fate: map[string]string{}, now: make(chan string, 100), stalls: true}
+	g, err := flow.Build("test", 1, func(j *flow.Job) error {
+		j.Checkpoints(5 * time.Millisecond)
+		in := flow.From(j, "in", flow.Source[int](gated[int]{fixed[int]{numbers(0, 10)}, 1, func() bool { return false }}))
+		flow.To(in, "a", flow.Sink[int](a), flow.NoChain())
+		flow.To(in, "b", flow.Sink[int](b), flow.NoChain())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go func() {
+		for prepared, committed := false, false; !prepared || !committed; {
+			switch <-a.now {
+			case "t1 committed":
+				committed = true
+			case "t2 prepared":
+				prepared = true
+			}
+		}
+		cancel()
+	}()
+	if err := local.Run(ctx, g, local.Options{}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the job ended with: %v", err)
+	}
+	for name, fate := range a.fate {
+		want := "discarded"
+		if name == "t1" {
+			want = "committed"
+		}
+		if fate != want {
+			t.Errorf("transaction %s is %s, want %s", name, fate, want)
+		}
+	}
+	if len(a.fate) < 2 {
+		t.Errorf("there were only %v", a.fate)
 	}
 }
 

@@ -75,10 +75,12 @@ type committer struct {
 	task    Task
 	confirm func(id int64)
 	fail    func(error) // the task, because a commit has failed for good
-	cancel  context.CancelFunc
-	ctx     context.Context
-	work    chan struct{} // capacity 1: there may be something to commit
-	ended   chan struct{} // closed when run has returned; nil before open
+	// hopeless says, when the task is over, what was prepared at the barriers of which checkpoints nobody will commit.
+	hopeless func(checkpoint int64) bool
+	cancel   context.CancelFunc
+	ctx      context.Context
+	work     chan struct{} // capacity 1: there may be something to commit
+	ended    chan struct{} // closed when run has returned; nil before open
 
 	finishing sync.Mutex // held while unfinished transactions are made durable: finishes never overlap
 
@@ -98,8 +100,8 @@ type transaction struct {
 	name   []byte
 }
 
-func newCommitter(task Task, tx Transactional, confirm func(int64), fail func(error)) *committer {
-	return &committer{tx: tx, task: task, confirm: confirm, fail: fail, work: make(chan struct{}, 1)}
+func newCommitter(task Task, tx Transactional, confirm func(int64), fail func(error), hopeless func(int64) bool) *committer {
+	return &committer{tx: tx, task: task, confirm: confirm, fail: fail, hopeless: hopeless, work: make(chan struct{}, 1)}
 }
 
 // open commits what the restored state names, and has the rest discarded, before the first record.
@@ -278,5 +280,30 @@ func (c *committer) close() {
 	}
 	if c.ended != nil {
 		<-c.ended
+		c.discard()
+	}
+}
+
+// discardWithin is how long the end of a task waits for a storage that does not answer.
+const discardWithin = time.Second
+
+// discard has the writer remove what nobody will commit. What is complete stays, also if its commit was cut short: only who restores may judge of that.
+func (c *committer) discard() {
+	d, ok := c.tx.(Discarder)
+	if !ok {
+		return
+	}
+	var names [][]byte
+	c.mu.Lock()
+	for _, t := range c.mu.prepared {
+		if c.hopeless(t.upto) {
+			names = append(names, t.name)
+		}
+	}
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.task.Context()), discardWithin)
+	defer cancel()
+	if err := d.Discard(ctx, names); err != nil {
+		c.task.Logger().Warn("what will not be committed could not be removed", "operator", c.task.Operator(), "transactions", len(names), "error", err)
 	}
 }

@@ -7,7 +7,7 @@
 // As a sink (To) it is exactly-once: each subtask spools what it is given between two barriers (in memory, then on the local disk), writes it
 // as one whole file under a pending name beside the task, and renames it when the checkpoint has completed. A reader of the directory that
 // leaves out names with a leading dot sees each record once. Storage that fails or stalls costs checkpoints, and the task only when its spool
-// is full.
+// is full. A task that ends removes what it has pending and nobody will commit; one that is killed leaves it to the next generation of its job.
 //
 // The package owns splits, spools and the names of files. It never interprets a record: that is a format's. It never deletes what it did not
 // write, nor a pending file that a restored checkpoint names, nor one of its own or a later generation.

@@ -41,7 +41,7 @@ type writer struct {
 	number   int64  // of intervals that had records, in this generation
 	spooled  atomic.Int64
 	consumed atomic.Int64 // committed files that others had already taken away
-	litter   []string     // files whose writing failed, for finish alone: the server may have kept them
+	litter   []string     // files whose writing failed, for finish and Discard alone: the server may have kept them
 	sealed   sync.Map     // *spool: not yet written
 }
 
@@ -95,7 +95,7 @@ func (w *writer) finish(ctx context.Context, s *spool, number int64) ([]byte, er
 	w.spooled.Add(-s.size)
 	s.close()
 	w.sealed.Delete(s)
-	w.sweep(ctx)
+	_ = w.sweep(ctx) // it is tried again
 	return json.Marshal(t)
 }
 
@@ -116,14 +116,15 @@ func (w *writer) store(ctx context.Context, name string, s *spool) error {
 }
 
 // sweep removes what failed attempts may have left. It is tried now and then; what it cannot remove, Recover of the next generation does.
-func (w *writer) sweep(ctx context.Context) {
+func (w *writer) sweep(ctx context.Context) (last error) {
 	var left []string
 	for _, name := range w.litter {
 		if err := w.fs.Remove(ctx, name); err != nil && !errors.Is(err, storage.ErrNotExist) {
-			left = append(left, name)
+			left, last = append(left, name), err
 		}
 	}
 	w.litter = left
+	return last
 }
 
 // Commit implements flow.Transactional: a rename, which may have been done before.
@@ -195,7 +196,22 @@ func (w *writer) Recover(ctx context.Context, named [][]byte) error {
 	return nil
 }
 
-// Close implements flow.Writer. Pending files stay: a checkpoint may name them.
+// Discard implements flow.Discarder: it removes pending files, and what failed attempts have left.
+func (w *writer) Discard(ctx context.Context, transactions [][]byte) error {
+	for _, encoded := range transactions {
+		t, err := decodeTransaction(encoded)
+		if err != nil {
+			return err
+		}
+		w.litter = append(w.litter, storage.Join(t.Dir, t.Pending))
+	}
+	if err := w.sweep(ctx); err != nil {
+		return fmt.Errorf("files: remove %d pending files: %w", len(w.litter), err)
+	}
+	return nil
+}
+
+// Close implements flow.Writer. Other pending files stay: a checkpoint may name them.
 func (w *writer) Close() error {
 	w.sealed.Range(func(s, _ any) bool {
 		s.(*spool).close()

@@ -333,3 +333,38 @@ func TestDamagedTransactions(t *testing.T) {
 		}
 	}
 }
+
+// What nobody will commit is removed, and what failed attempts have left; nothing else is.
+func TestDiscard(t *testing.T) {
+	fs := storagetest.Faulty(storagetest.NewMem())
+	w := writerOf(t, newTask(t, fs))
+	put(t, w, "kept")
+	kept := prepare(t, w)
+	put(t, w, "given up")
+	hopeless := prepare(t, w)
+	put(t, w, "failed")
+	finish, err := w.Prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs.Add(storagetest.Rule{Op: storagetest.OpClose, Nth: 1, After: true}) // the file is there, and nobody knows
+	if _, err := finish(t.Context()); err == nil {
+		t.Fatal("the attempt was to fail")
+	}
+	expect(t, fs, 3)
+	fs.Clear()
+	fs.Add(storagetest.Rule{Op: storagetest.OpRemove})
+	discard := w.(flow.Discarder).Discard
+	if err := discard(t.Context(), [][]byte{hopeless}); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("a storage that fails: %v", err)
+	}
+	fs.Clear()
+	if err := discard(t.Context(), [][]byte{hopeless}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, fs, 1)
+	if err := w.Commit(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, fs, 0, "kept\n")
+}

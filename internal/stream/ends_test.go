@@ -175,3 +175,62 @@ func TestRecordsWithoutHashesAreNotLost(t *testing.T) {
 		t.Error("three records are gone")
 	}
 }
+
+// What was prepared for a checkpoint is hopeless if the leader has given up all that were acknowledged with it, or none was; it is not if the checkpoint is
+// complete, or nobody knows. A cancel that follows at once changes nothing of that.
+func TestHopeless(t *testing.T) {
+	for name, c := range map[string]struct {
+		said     func(*Host)
+		hopeless bool
+	}{
+		"nothing":  {func(*Host) {}, false},
+		"aborted":  {func(h *Host) { h.Abort(1) }, true},
+		"complete": {func(h *Host) { h.Complete(gen, 1); h.Abort(5) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hopeless := make(chan bool, 1)
+			o := &options{noEnd: true, limit: 64, closed: func(x *TaskContext) { hopeless <- x.Hopeless(1) }}
+			r := newRec()
+			hosts := start(t, o, r, nil, 1, nil)
+			if !r.wait(t, "running", 10*time.Second, r.all(thalwegv1.TaskState_TASK_STATE_RUNNING, everyone...)) {
+				t.Fatalf("not running: %v", r.states)
+			}
+			trigger(hosts, 1, 1, time.Second)
+			if !r.wait(t, "acknowledged", 10*time.Second, func() bool { return r.acks[1]["s"] }) {
+				t.Fatalf("no snapshot: %v", r.declines)
+			}
+			c.said(hosts[0])
+			hosts[0].Cancel(gen)
+			if got := <-hopeless; got != c.hopeless {
+				t.Errorf("hopeless: %v", got)
+			}
+		})
+	}
+}
+
+// An acknowledgement of a later checkpoint holds what was prepared for an earlier one, until that is given up as well.
+func TestLaterAcknowledgementsHoldWhatIsPrepared(t *testing.T) {
+	tk := &task{aligner: align.New(0, 0)}
+	acknowledge := func(id int64) {
+		tk.aligner.Step(align.Event{Kind: align.Triggered, Session: 1, Barrier: align.Barrier{Epoch: 1, ID: id}})
+		tk.aligner.Step(align.Event{Kind: align.Acknowledged, ID: id})
+	}
+	check := func(when string, want ...bool) {
+		t.Helper()
+		for i, w := range want {
+			if got := tk.hopeless(int64(i + 1)); got != w {
+				t.Errorf("%s: what was prepared for checkpoint %d is hopeless: %v", when, i+1, got)
+			}
+		}
+	}
+	acknowledge(1)
+	tk.hear(mail{kind: mailComplete, id: 1})
+	acknowledge(2)
+	check("2 is acknowledged, 3 is not", false, false, true)
+	tk.hear(mail{kind: mailAbort, id: 2})
+	check("2 is given up", false, true, true)
+	acknowledge(3)
+	check("3 is acknowledged", false, false, false)
+	tk.hear(mail{kind: mailAbort, id: 3})
+	check("3 is given up", false, true, true)
+}

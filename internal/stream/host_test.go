@@ -34,7 +34,8 @@ type options struct {
 	async     func(context.Context) ([][]byte, error)
 	push      func(b *Batch[int64]) error
 	watermark func(int64)
-	hold      [2]atomic.Bool // the reader stops polling
+	closed    func(*TaskContext) // of the sink
+	hold      [2]atomic.Bool     // the reader stops polling
 	compress  func(host int) bool
 }
 
@@ -88,6 +89,14 @@ func (s *src) Poll(*PollContext) (Status, error) {
 type sink struct {
 	Base
 	o *options
+	t *TaskContext
+}
+
+func (s *sink) Close() error {
+	if s.o.closed != nil {
+		s.o.closed(s.t)
+	}
+	return nil
 }
 
 func (s *sink) Push(b *Batch[int64]) error {
@@ -138,7 +147,7 @@ func graph(o *options) *Graph {
 		if o.buildHook != nil {
 			o.buildHook()
 		}
-		s := &sink{o: o}
+		s := &sink{o: o, t: t}
 		return &Chain{Operators: []NamedOperator{{"s", s}}, Gates: []Gate{NewGate[int64](t, 2, o.codec, s), NewGate[int64](t, 3, o.codec, s)}}, nil
 	})
 	edge := func(from, to string, p thalwegv1.Partitioning) {

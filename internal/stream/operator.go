@@ -320,5 +320,9 @@ func (t *TaskContext) Request(event []byte) error {
 // confirms a checkpoint at most once, and the newest completed one at last.
 func (t *TaskContext) Confirm(id int64) { t.task.mail(mail{kind: mailConfirm, id: id}) }
 
+// Hopeless reports, when the task is over and its operators are closed, that what they prepared at the barrier of a checkpoint will never be committed by
+// anybody: the checkpoint is not complete, and every one that this task has acknowledged from there on, if any, has been given up by the leader.
+func (t *TaskContext) Hopeless(checkpoint int64) bool { return t.task.hopeless(checkpoint) }
+
 // Fail has the task fail with what went wrong beside it, also while it waits for room.
 func (t *TaskContext) Fail(err error) { t.task.sever(err) }

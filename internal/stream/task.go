@@ -61,6 +61,7 @@ type task struct {
 	endedBy     int64 // first checkpoint whose snapshot covers the end; 0: none yet
 	readersLeft int
 	completed   int64
+	aborted     int64         // the leader has given up every checkpoint up to it but those that are complete
 	confirms    map[int64]int // by checkpoint, of the chain's committers
 	confirmed   int64
 	restored    int64
@@ -169,8 +170,12 @@ func (t *task) outcome(err error) (thalwegv1.TaskState, error) {
 
 func (t *task) close() error {
 	t.mu.Lock()
+	unread := t.mu.mail
 	t.mu.mail, t.mu.over = nil, true
 	t.mu.Unlock()
+	for _, m := range unread { // a cancel overtakes mail: what becomes of checkpoints is heard nevertheless
+		t.hear(m)
+	}
 	t.cancel()
 	t.host.c.Clock.forget(t)
 	t.stopTaking()
@@ -615,6 +620,7 @@ func (t *task) open(m mail) error {
 	case mailLost:
 		return t.carry(t.aligner.Step(align.Event{Kind: align.Lost}))
 	case mailAbort:
+		t.hear(m)
 		return t.carry(t.aligner.Step(align.Event{Kind: align.Aborted, ID: m.id}))
 	case mailComplete:
 		return t.complete(m.id)
@@ -644,12 +650,31 @@ func (t *task) open(m mail) error {
 	return nil
 }
 
+// hear notes what mail says of the fate of checkpoints. It reports whether that is news.
+func (t *task) hear(m mail) (news bool) {
+	switch {
+	case m.kind == mailComplete && m.id > t.completed:
+		t.completed = m.id
+	case m.kind == mailAbort && m.id > t.aborted:
+		t.aborted = m.id
+	default:
+		return false
+	}
+	return true
+}
+
+// hopeless reports that what was prepared at the barrier of a checkpoint is in no completed checkpoint, and in none that may yet complete. The leader's
+// word comes in order: what it aborts without having told of its completion before is not complete.
+func (t *task) hopeless(checkpoint int64) bool {
+	acked := t.aligner.Acknowledged()
+	return checkpoint > t.completed && (acked < checkpoint || acked <= t.aborted)
+}
+
 // complete: the checkpoint exists. Everything up to it is committed, and a subtask whose end it covers is finished.
 func (t *task) complete(id int64) error {
-	if id <= t.completed {
+	if !t.hear(mail{kind: mailComplete, id: id}) {
 		return nil
 	}
-	t.completed = id
 	for _, o := range t.chain.Operators {
 		if err := o.Operator.Complete(id); err != nil {
 			return fmt.Errorf("complete checkpoint %d in %s: %w", id, o.UID, err)

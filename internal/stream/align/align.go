@@ -81,6 +81,9 @@ func (a *Aligner) Blocked(channel int) bool { return a.blocked[channel] }
 // Aligning is the id of the checkpoint that channels are blocked for; 0: none.
 func (a *Aligner) Aligning() int64 { return a.aligning.ID }
 
+// Acknowledged is the highest id that was acknowledged.
+func (a *Aligner) Acknowledged() int64 { return a.acked }
+
 // Abandoned reports whether a checkpoint has been given up, so that a late result of its snapshot is to be dropped.
 func (a *Aligner) Abandoned(id int64) bool { return id <= a.abandoned }
 
