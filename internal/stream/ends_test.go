@@ -185,6 +185,7 @@ func TestHopeless(t *testing.T) {
 	}{
 		"nothing":  {func(*Host) {}, false},
 		"aborted":  {func(h *Host) { h.Abort(1) }, true},
+		"counted":  {func(h *Host) { h.Position(&thalwegv1.JobPosition{Counter: 1}) }, false}, // its pointer may be on its way
 		"complete": {func(h *Host) { h.Complete(gen, 1); h.Abort(5) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {

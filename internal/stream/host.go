@@ -211,13 +211,14 @@ func (h *Host) Abort(id int64) {
 	}
 }
 
-// Position is what a leader says of the job when this process is registered with it.
+// Position is what a leader says of the job when this process is registered with it. What is not acknowledged up to the counter is abandoned; the newest of
+// these checkpoints may yet complete without it, as its pointer may be on its way.
 func (h *Host) Position(p *thalwegv1.JobPosition) {
 	if p.Completed > 0 {
 		h.Complete(job.GenerationOf(p.CompletedGeneration), p.Completed)
 	}
-	if p.Counter > 0 {
-		h.Abort(p.Counter)
+	if g := h.current(); g != nil && p.Counter > 0 {
+		h.each(g.id, func(t *task) { t.mail(mail{kind: mailAbandon, id: p.Counter}) })
 	}
 }
 

@@ -78,7 +78,8 @@ type mailKind uint8
 const (
 	mailTrigger mailKind = iota + 1
 	mailLost
-	mailAbort
+	mailAbort   // these checkpoints will never be complete, but for those that are
+	mailAbandon // of these checkpoints, the leader waits for none that is not acknowledged
 	mailComplete
 	mailRequest
 	mailSnapshot // the result of a snapshot's asynchronous part
@@ -619,7 +620,7 @@ func (t *task) open(m mail) error {
 		return t.carry(t.aligner.Step(align.Event{Kind: align.Triggered, Barrier: m.barrier, Session: t.host.session.Load()}))
 	case mailLost:
 		return t.carry(t.aligner.Step(align.Event{Kind: align.Lost}))
-	case mailAbort:
+	case mailAbort, mailAbandon:
 		t.hear(m)
 		return t.carry(t.aligner.Step(align.Event{Kind: align.Aborted, ID: m.id}))
 	case mailComplete:
