@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/test/cluster"
 )
 
@@ -46,6 +49,7 @@ func rows(session time.Duration) []row {
 		{id: "11", what: "SIGSTOP of a taskmanager and its workers for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(true, true, 15*time.Second)},
 		{id: "11a", what: "SIGSTOP of a taskmanager alone for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(true, false, 15*time.Second)},
 		{id: "11b", what: "SIGSTOP of a worker for 15 s", kind: restarted, target: 11 * time.Second, trials: 3, fault: stopTaskManager(false, true, 15*time.Second)},
+		{id: "17", what: "the data connections of two taskmanagers fall silent; both reach the leader", kind: restarted, target: 11 * time.Second, trials: 3, fault: cutTaskManagers},
 		{id: "11-60", what: "SIGSTOP of a taskmanager and its workers for 60 s", kind: restarted, target: 11 * time.Second, trials: 1, long: true, fault: stopTaskManager(true, true, 60*time.Second)},
 	}
 }
@@ -334,4 +338,56 @@ func stopTaskManager(itself, workers bool, pause time.Duration) func(context.Con
 		})
 		return at, nil
 	}
+}
+
+// cutTaskManagers has two workers that exchange records hear nothing of each other any more, while their taskmanagers and the leader go on as before. Their
+// kernels give the connections up after as long as heartbeats have.
+func cutTaskManagers(ctx context.Context, d *drill) (time.Time, error) {
+	before, err := d.cluster.WaitRunning(ctx, d.job, -1)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for i, a := range d.taskmanagers {
+		for _, b := range d.taskmanagers[i+1:] {
+			for _, p := range a.Children() {
+				for _, q := range b.Children() {
+					at := time.Now()
+					n, err := cut(p, q)
+					if err != nil {
+						return at, fmt.Errorf("cut %s from %s: %w", a.Name, b.Name, err)
+					}
+					if n > 0 {
+						d.later = append(d.later, func() error { return d.lostConnection(ctx, before, a, b) })
+						return at, nil
+					}
+				}
+			}
+		}
+	}
+	return time.Time{}, errors.New("no two taskmanagers of this drill exchange records of the job")
+}
+
+// lostConnection checks that the job was restarted because a data connection was lost, and that nobody took either of its ends for dead.
+func (d *drill) lostConnection(ctx context.Context, before *thalwegv1.JobInfo, ends ...*cluster.Process) error {
+	i, err := d.cluster.WaitRunning(ctx, d.job, before.Restarts)
+	if err != nil {
+		return err
+	}
+	if len(i.Exceptions) == 0 || !strings.Contains(i.Exceptions[0].Message, "the data connection to") {
+		return fmt.Errorf("the job was restarted for another reason than a lost data connection: %v", i.Exceptions)
+	}
+	c, err := d.cluster.Client()
+	if err != nil {
+		return err
+	}
+	all, err := c.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range ends {
+		if !p.Alive() || !slices.ContainsFunc(all.Taskmanagers, func(t *thalwegv1.TaskManagerInfo) bool { return t.Id == p.Name }) {
+			return fmt.Errorf("%s was cut from another taskmanager only, and the leader has lost it", p.Name)
+		}
+	}
+	return nil
 }
