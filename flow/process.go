@@ -123,6 +123,9 @@ func timeOf(ns int64) time.Time {
 }
 
 // Value is state of the key in hand. Get returns a copy; only Set and Update write.
+//
+// A value that comes again soon is not decoded again, if nothing in its slices, maps or behind its pointers has slices, maps or pointers in turn:
+// Update of a slice of structs costs what f does.
 type Value[V any] struct{ in valueOf[V] }
 
 // valueOf is a *state.Value without its key type.
@@ -164,7 +167,8 @@ func (v *Value[V]) Get() (V, bool) { return v.in.Get() }
 // Set sets it.
 func (v *Value[V]) Set(x V) { v.in.Set(x) }
 
-// Update starts from the zero value where there is none; the pointer is valid inside f only.
+// Update starts from the zero value where there is none; the pointer is valid inside f only, and so are slices and maps behind it: of what is to be
+// emitted or kept elsewhere, f makes a copy. What f itself puts there is copied.
 func (v *Value[V]) Update(f func(*V)) { v.in.Update(f) }
 
 // Clear removes it.

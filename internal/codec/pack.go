@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"time"
 	"unsafe"
 )
@@ -35,10 +36,23 @@ type packPart struct {
 	elems []packPart
 	each  int // bytes before the strings of an element without elements
 	even  bool
-	typ   reflect.Type
+	deep  bool // an element has slices of its own
+	elements
+}
+
+// elements makes memory for the elements of slices of one type.
+type elements struct {
+	typ   reflect.Type // of the slice
 	size  uintptr
-	chunk unsafe.Pointer // what is left of the memory that elements are made in
+	chunk unsafe.Pointer // what is left of the memory that they are made in
 	left  int
+	hands *hands // nil: not needed yet
+}
+
+// hands are two slices for reflection, which knows which elements hold pointers. They are made once, as making them costs more than most copies.
+type hands struct {
+	headers [2]sliceHeader
+	slices  [2]reflect.Value // of the headers
 }
 
 type packKind uint8
@@ -104,11 +118,12 @@ func packParts(parts *[]packPart, n node, off uintptr) bool {
 			}
 		}
 	case *list:
-		p := packPart{kind: packList, off: off, typ: n.typ, size: n.size}
+		p := packPart{kind: packList, off: off, elements: elements{typ: n.typ, size: n.size}}
 		if !packParts(&p.elems, n.elem, 0) {
 			return false
 		}
 		p.each, p.even = headSize(p.elems), packsEvenly(p.elems)
+		p.deep = slices.ContainsFunc(p.elems, func(e packPart) bool { return e.kind == packList })
 		*parts = append(*parts, p)
 	default:
 		return false
@@ -190,12 +205,27 @@ func packSize(parts []packPart, v unsafe.Pointer) (head, text int) {
 	return head, text
 }
 
+// packHeads is what the slices of a value take before the strings.
+func packHeads(parts []packPart, v unsafe.Pointer) (head int) {
+	for i := range parts {
+		p := &parts[i]
+		if p.kind != packList {
+			continue
+		}
+		h := (*sliceHeader)(unsafe.Add(v, p.off))
+		head += h.len * p.each
+		for j := 0; j < h.len && p.deep; j++ {
+			head += packHeads(p.elems, unsafe.Add(h.p, uintptr(j)*p.size))
+		}
+	}
+	return head
+}
+
 // Pack writes a value to dst, which has Size bytes.
 func (p *Packer[T]) Pack(dst []byte, v *T) {
 	text, end := p.head, len(dst)-p.tail
 	if p.tail > 0 {
-		head, _ := packSize(p.parts, unsafe.Pointer(v))
-		text += head
+		text += packHeads(p.parts, unsafe.Pointer(v))
 		putLength(dst[end:], text)
 	}
 	if at, upto := pack(p.parts, dst, 0, text, unsafe.Pointer(v)); at != text || upto != end {
@@ -254,16 +284,21 @@ func pack(parts []packPart, dst []byte, at, text int, v unsafe.Pointer) (int, in
 }
 
 // Unpack reads a value from what Pack has written. It overwrites all of v, and keeps nothing of src.
-func (p *Packer[T]) Unpack(src []byte, v *T) {
+func (p *Packer[T]) Unpack(src []byte, v *T) { p.unpack(src, v, false) }
+
+// Refill is Unpack for a v whose slices nobody else has: their memory is used again.
+func (p *Packer[T]) Refill(src []byte, v *T) { p.unpack(src, v, true) }
+
+func (p *Packer[T]) unpack(src []byte, v *T, again bool) {
 	text, end := p.head, len(src)-p.tail
 	if p.tail > 0 {
 		text = lengthAt(src, end)
 	}
-	unpack(p.parts, src, 0, p.texts.copy(src[text:end]), unsafe.Pointer(v))
+	unpack(p.parts, src, 0, p.texts.copy(src[text:end]), unsafe.Pointer(v), again)
 }
 
-// unpack reads the head of a value at at and cuts its strings off text, and returns what follows both.
-func unpack(parts []packPart, src []byte, at int, text []byte, v unsafe.Pointer) (int, []byte) {
+// unpack reads the head of a value at at and cuts its strings off text, and returns what follows both. again: see Refill.
+func unpack(parts []packPart, src []byte, at int, text []byte, v unsafe.Pointer, again bool) (int, []byte) {
 	for i := range parts {
 		p := &parts[i]
 		to := unsafe.Add(v, p.off)
@@ -298,11 +333,20 @@ func unpack(parts []packPart, src []byte, at int, text []byte, v unsafe.Pointer)
 				*(*sliceHeader)(to) = empty(n)
 				continue
 			}
-			elems := p.take(n - 1)
-			for j := range n - 1 {
-				at, text = unpack(p.elems, src, at, text, unsafe.Add(elems, uintptr(j)*p.size))
+			h := sliceHeader{cap: n - 1}
+			if had := (*sliceHeader)(to); again && had.cap >= n-1 {
+				h = *had
+				if had.len > n-1 { // nothing is kept behind the end
+					p.clear(h.p, n-1, had.len)
+				}
+			} else {
+				h.p = p.take(n - 1)
 			}
-			*(*sliceHeader)(to) = sliceHeader{p: elems, len: n - 1, cap: n - 1}
+			h.len = n - 1
+			for j := range n - 1 {
+				at, text = unpack(p.elems, src, at, text, unsafe.Add(h.p, uintptr(j)*p.size), false)
+			}
+			*(*sliceHeader)(to) = h
 		}
 	}
 	return at, text
@@ -317,7 +361,7 @@ func empty(n int) sliceHeader {
 }
 
 // take makes n > 0 elements. They are zero.
-func (p *packPart) take(n int) unsafe.Pointer {
+func (p *elements) take(n int) unsafe.Pointer {
 	if p.size == 0 {
 		return unsafe.Pointer(&nothing)
 	}
@@ -335,6 +379,29 @@ func (p *packPart) take(n int) unsafe.Pointer {
 		p.chunk = nil // behind the end is somebody else's memory
 	}
 	return elems
+}
+
+// hold gives reflection n elements.
+func (p *elements) hold(hand int, at unsafe.Pointer, n int) reflect.Value {
+	if p.hands == nil {
+		p.hands = new(hands)
+		for i := range p.hands.slices {
+			p.hands.slices[i] = reflect.NewAt(p.typ, unsafe.Pointer(&p.hands.headers[i])).Elem()
+		}
+	}
+	p.hands.headers[hand] = sliceHeader{at, n, n}
+	return p.hands.slices[hand]
+}
+
+func (p *elements) copy(dst, src unsafe.Pointer, n int) {
+	reflect.Copy(p.hold(0, dst, n), p.hold(1, src, n))
+	p.hands.headers = [2]sliceHeader{}
+}
+
+// clear forgets the elements [from, to).
+func (p *elements) clear(at unsafe.Pointer, from, to int) {
+	p.hold(0, unsafe.Add(at, uintptr(from)*p.size), to-from).Clear()
+	p.hands.headers[0] = sliceHeader{}
 }
 
 // Texts copy bytes to chunks that many copies share: it allocates once in many, and a chunk is garbage when nothing of it is used any more. They belong

@@ -31,6 +31,7 @@ type Keyed[K comparable] struct {
 	codec   codec.Codec[K]
 	handles []handle[K]
 	places  []*places[K]
+	recents []interface{ writeAll() }
 	keys    []K // the batch in hand
 	hashes  []uint64
 	ages    ages

@@ -187,9 +187,7 @@ func (m *Map[K, MK, V]) move(key K, hash uint64, mk MK, place int64) error {
 		m.s.inline(slot).Place = place
 		return nil
 	}
-	m.s.decode(slot)
-	m.s.one[0].Place = place
-	return m.s.encode(m.t, &p, h, slot)
+	return m.s.change(m.t, &p, h, slot, func(x *placed[V]) { x.Place = place })
 }
 
 // Keys are the map keys of the key in hand, in no order to rely on. They are lent, and given back by Done: noted first, as what is deleted on a way

@@ -27,6 +27,9 @@ const longest = stamps - 7
 // Begin has the state saved as it is now. Sweep does it, part by part; what changes meanwhile is saved first. A snapshot that is still being taken is
 // given up. Of each key group a base is written, or what has changed since the base that the plan names, if Begin was called for it.
 func (k *Keyed[K]) Begin(p Plan) error {
+	for _, r := range k.recents { // what tables have is what is saved
+		r.writeAll()
+	}
 	if k.err != nil {
 		return k.err
 	}

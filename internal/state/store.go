@@ -14,7 +14,8 @@ type store[K comparable, V any] struct {
 	space *space
 	codec codec.Codec[V]
 	pack  *codec.Packer[V] // nil: there is none for V
-	one   [1]V             // scratch for one boxed value
+	one   [1]V             // scratch for one boxed value that is being changed,
+	read  [1]V             // and one that is being decoded
 	buf   []byte
 	runs  [2]Slots[V] // the run in hand and the one whose lines are on their way
 }
@@ -46,29 +47,31 @@ func (s *store[K, V]) load(slot unsafe.Pointer) (v V) {
 	if !s.l.boxed {
 		return *s.inline(slot)
 	}
-	if r := *s.ref(slot); s.pack != nil && r != 0 {
-		s.pack.Unpack(s.space.blob(r), &v)
-		return v
-	}
-	s.decode(slot)
-	v = s.one[0]
-	clear(s.one[:])
+	s.unbox(*s.ref(slot), &v)
 	return v
 }
 
-// decode puts the boxed value of a slot into one.
-func (s *store[K, V]) decode(slot unsafe.Pointer) {
-	r := *s.ref(slot)
-	if r == 0 { // just added
-		clear(s.one[:])
-		return
-	}
-	if s.pack != nil {
-		s.pack.Unpack(s.space.blob(r), &s.one[0])
-		return
-	}
-	if _, err := s.codec.Decode(s.space.blob(r), s.one[:]); err != nil {
-		panic(fmt.Sprintf("state: %d bytes of a %T do not decode: %v", r.length(), s.one[0], err))
+// unbox overwrites v with a boxed value.
+func (s *store[K, V]) unbox(r ref, v *V) { s.fill(r, v, false) }
+
+// refill is unbox for a v whose slices nobody else has.
+func (s *store[K, V]) refill(r ref, v *V) { s.fill(r, v, true) }
+
+func (s *store[K, V]) fill(r ref, v *V, again bool) {
+	switch {
+	case r == 0: // just added
+		var zero V
+		*v = zero
+	case s.pack == nil:
+		if _, err := s.codec.Decode(s.space.blob(r), s.read[:]); err != nil {
+			panic(fmt.Sprintf("state: %d bytes of a %T do not decode: %v", r.length(), *v, err))
+		}
+		*v = s.read[0]
+		clear(s.read[:])
+	case again:
+		s.pack.Refill(s.space.blob(r), v)
+	default:
+		s.pack.Unpack(s.space.blob(r), v)
 	}
 }
 
@@ -83,16 +86,21 @@ func (s *store[K, V]) update(t *table[K], key *K, hash uint64, f func(v *V, fres
 		f(s.inline(slot), fresh)
 		return nil
 	}
-	s.decode(slot)
-	f(&s.one[0], fresh)
-	return s.encode(t, key, hash, slot)
+	return s.change(t, key, hash, slot, func(v *V) { f(v, fresh) })
 }
 
-// encode makes one the boxed value of a slot that holds key.
-func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Pointer) error {
+// change calls f with the boxed value of a slot that holds key, and keeps what it leaves.
+func (s *store[K, V]) change(t *table[K], key *K, hash uint64, slot unsafe.Pointer, f func(v *V)) error {
 	defer clear(s.one[:])
+	s.unbox(*s.ref(slot), &s.one[0])
+	f(&s.one[0])
+	return s.encode(t, key, hash, slot, &s.one[0])
+}
+
+// encode makes v the boxed value of a slot that holds key.
+func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Pointer, v *V) error {
 	base := s.space.base
-	r, err := s.box(*s.ref(slot))
+	r, err := s.box(*s.ref(slot), v)
 	if err != nil {
 		return err
 	}
@@ -103,16 +111,16 @@ func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Point
 	return nil
 }
 
-// box writes one to where r was, or elsewhere.
-func (s *store[K, V]) box(r ref) (ref, error) {
+// box writes v to where r was, or elsewhere.
+func (s *store[K, V]) box(r ref, v *V) (ref, error) {
 	if s.pack != nil {
-		r, err := s.space.resizeBlob(r, s.pack.Size(&s.one[0]))
+		r, err := s.space.resizeBlob(r, s.pack.Size(v))
 		if err == nil && r != 0 {
-			s.pack.Pack(s.space.blob(r), &s.one[0])
+			s.pack.Pack(s.space.blob(r), v)
 		}
 		return r, err
 	}
-	b, err := s.codec.Append(s.buf[:0], s.one[:])
+	b, err := s.codec.Append(s.buf[:0], unsafe.Slice(v, 1))
 	if err != nil {
 		return 0, err
 	}

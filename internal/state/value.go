@@ -17,8 +17,9 @@ type Value[K comparable, V any] struct {
 	rec  recorder[K, V]
 	run  places[K]
 
-	plain bool    // a V lies in its slot as it is,
-	off   uintptr // here
+	recent *recent[K, V] // boxed values that were in hand lately; nil: none are kept
+	plain  bool          // a V lies in its slot as it is,
+	off    uintptr       // here
 }
 
 // NewValue declares a value under a name that is unique among the states of k. A V that cannot be encoded is an error that names the field.
@@ -26,6 +27,9 @@ func NewValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], erro
 	v, err := makeValue[K, V](k, name)
 	if err != nil {
 		return nil, err
+	}
+	if v.recent = newRecent(v.s, v.t, func(err error) { k.fail(name, err) }); v.recent != nil {
+		k.recents = append(k.recents, v.recent)
 	}
 	return v, k.add(v)
 }
@@ -50,10 +54,16 @@ func makeValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], err
 
 // Get returns a copy of the value of the key in hand; false: it has none.
 func (v *Value[K, V]) Get() (V, bool) {
+	if v.recent != nil {
+		v.recent.step()
+	}
 	slot := v.run.find(v.k)
 	if slot == nil {
 		var zero V
 		return zero, false
+	}
+	if v.recent != nil {
+		return v.recent.get(&v.k.key, v.k.hash, *v.s.ref(slot)), true
 	}
 	return v.s.load(slot), true
 }
@@ -63,11 +73,16 @@ func (v *Value[K, V]) Set(x V) {
 	slot, err := v.upsert()
 	switch {
 	case err != nil:
-	case !v.s.l.boxed:
+	case v.plain:
 		*v.s.inline(slot) = x
+	case v.recent != nil:
+		v.s.one[0] = x
+		err = v.recent.set(&v.k.key, v.k.hash, slot, &v.s.one[0])
+		clear(v.s.one[:])
 	default:
 		v.s.one[0] = x
-		err = v.s.encode(v.t, &v.k.key, v.k.hash, slot)
+		err = v.s.encode(v.t, &v.k.key, v.k.hash, slot, &v.s.one[0])
+		clear(v.s.one[:])
 	}
 	if err != nil {
 		v.k.fail(v.name, err)
@@ -89,10 +104,10 @@ func (v *Value[K, V]) update(f func(*V)) {
 	case err != nil:
 	case v.plain:
 		f(v.s.inline(slot))
+	case v.recent != nil:
+		err = v.recent.update(&v.k.key, v.k.hash, slot, f)
 	default:
-		v.s.decode(slot)
-		f(&v.s.one[0])
-		err = v.s.encode(v.t, &v.k.key, v.k.hash, slot)
+		err = v.s.change(v.t, &v.k.key, v.k.hash, slot, f)
 	}
 	if err != nil {
 		v.k.fail(v.name, err)
@@ -101,6 +116,9 @@ func (v *Value[K, V]) update(f func(*V)) {
 
 // upsert is the slot of the key in hand, whose value is about to change.
 func (v *Value[K, V]) upsert() (unsafe.Pointer, error) {
+	if v.recent != nil {
+		v.recent.step()
+	}
 	slot, err := v.run.upsert(v.k)
 	if err == nil {
 		v.t.change(slot, v.k.hash)
@@ -111,15 +129,22 @@ func (v *Value[K, V]) upsert() (unsafe.Pointer, error) {
 // UpdateBatch is Update for each key of a batch, in order, whatever key is in hand; f is told which one, and whether it had no value before.
 // hashes are those of keys. It allocates nothing once the keys are known (a V that is not kept as it is allocates what decoding it takes).
 func (v *Value[K, V]) UpdateBatch(keys []K, hashes []uint64, f func(i int, x *V, fresh bool)) error {
-	if err := v.s.updateBatch(v.t, keys, hashes, f); err != nil {
-		v.k.fail(v.name, err)
-	}
-	return v.k.err
+	return v.UpdateRuns(keys, hashes, func(first int, run *Slots[V]) {
+		for i := range run.n {
+			f(first+i, run.At(i), run.Fresh(i))
+		}
+	})
 }
 
 // UpdateRuns is UpdateBatch that gives the values of a run of keys at a time; its first is that of key number first of the batch.
 func (v *Value[K, V]) UpdateRuns(keys []K, hashes []uint64, f func(first int, run *Slots[V])) error {
-	if err := v.s.updateRuns(v.t, keys, hashes, f); err != nil {
+	var err error
+	if v.recent != nil {
+		err = v.recent.updateRuns(keys, hashes, f)
+	} else {
+		err = v.s.updateRuns(v.t, keys, hashes, f)
+	}
+	if err != nil {
 		v.k.fail(v.name, err)
 	}
 	return v.k.err
@@ -127,6 +152,9 @@ func (v *Value[K, V]) UpdateRuns(keys []K, hashes []uint64, f func(first int, ru
 
 // Clear takes the value of the key in hand away.
 func (v *Value[K, V]) Clear() {
+	if v.recent != nil {
+		v.recent.forget(&v.k.key, v.k.hash)
+	}
 	if _, ok := v.t.remove(&v.k.key, v.k.hash); ok && v.k.removing() {
 		v.rec.log.add(removal[K]{interval: v.k.interval, group: v.k.ownGroup(v.k.hash), key: v.k.key}, v.t.count)
 	}
@@ -165,5 +193,11 @@ func (v *Value[K, V]) restore(group int, c checkpoint.Chunk) error {
 	})
 }
 
-func (v *Value[K, V]) bytes() int64 { return v.s.space.bytes() }
-func (v *Value[K, V]) close()       { v.s.space.close() }
+func (v *Value[K, V]) bytes() int64 {
+	n := v.s.space.bytes()
+	if v.recent != nil {
+		n += v.recent.bytes()
+	}
+	return n
+}
+func (v *Value[K, V]) close() { v.s.space.close() }

@@ -66,32 +66,33 @@ func (t threshold) beats(b *Bid) bool {
 	return t.Bids < ranks || b.Price > t.Price || b.Price == t.Price && b.DateTime < t.DateTime
 }
 
+// insert puts a bid to its rank among the highest, from which on all have another one now, and leaves out what is behind the last rank.
+func insert(all *[]Bid, b *Bid) (rank int) {
+	s := *all
+	for rank = len(s); rank > 0 && (threshold{ranks, s[rank-1].Price, s[rank-1].DateTime}).beats(b); rank-- {
+	}
+	*all = slices.Insert(s[:min(len(s), ranks-1)], rank, *b)
+	return rank
+}
+
 // Q19 ranks the ten highest bids of each auction. A bid that takes a rank moves the ones below it, so each of them is given again.
 func Q19(j *flow.Job, in Input) flow.Stream[RankedBid] {
 	return flow.Process(flow.KeyBy(bids(j, in, wholeBid), func(b Bid) int64 { return b.Auction }), "rank", func(op *flow.Op[int64]) flow.Handler[int64, Bid, RankedBid] {
 		lowest := flow.NewValue[threshold](op, "lowest")
 		highest := flow.NewValue[[]Bid](op, "highest") // by rank
 		var hand Bid
-		var all []Bid // scratch
-		return flow.Handler[int64, Bid, RankedBid]{Record: func(_ *flow.Ctx[int64], b Bid, out *flow.Out[RankedBid]) error {
-			hand = b
-			if t, _ := lowest.Get(); !t.beats(&hand) {
-				return nil // most bids for the hot auctions
+		var to *flow.Out[RankedBid]
+		place := func(all *[]Bid) {
+			for i := insert(all, &hand); i < len(*all); i++ {
+				to.Emit(RankedBid{(*all)[i], int64(i) + 1})
 			}
-			before, _ := highest.Get()
-			rank, _ := slices.BinarySearchFunc(before, &hand, func(other Bid, b *Bid) int {
-				if other.Price > b.Price || other.Price == b.Price && other.DateTime <= b.DateTime {
-					return -1
-				}
-				return 1
-			})
-			all = append(append(append(all[:0], before[:rank]...), hand), before[rank:]...)
-			all = all[:min(len(all), ranks)]
-			highest.Set(all)
-			last := &all[len(all)-1]
-			lowest.Set(threshold{int64(len(all)), last.Price, last.DateTime})
-			for i := rank; i < len(all); i++ {
-				out.Emit(RankedBid{all[i], int64(i) + 1})
+			last := &(*all)[len(*all)-1]
+			lowest.Set(threshold{int64(len(*all)), last.Price, last.DateTime})
+		}
+		return flow.Handler[int64, Bid, RankedBid]{Record: func(_ *flow.Ctx[int64], b Bid, out *flow.Out[RankedBid]) error {
+			hand, to = b, out
+			if t, _ := lowest.Get(); t.beats(&hand) { // most bids for the hot auctions do not
+				highest.Update(place)
 			}
 			return nil
 		}}
