@@ -196,7 +196,7 @@ func (k *Keyed[K]) match(t checkpoint.Table) (handle[K], error) {
 }
 
 func describe(t checkpoint.Table) string {
-	s := fmt.Sprintf("%s with key %s", [...]string{"state", "a value", "timers", "slices", "a list", "a map"}[t.Kind], t.Key)
+	s := fmt.Sprintf("%s with key %s", [...]string{"state", "a value", "timers", "slices", "a list", "a map", "a log"}[t.Kind], t.Key)
 	value, ages := strings.CutPrefix(t.Value, ttlMark)
 	switch {
 	case ages:

@@ -23,10 +23,11 @@ const (
 	Slices TableKind = 3 // (slice, key) -> value
 	Lists  TableKind = 4 // (index, key) -> value
 	Maps   TableKind = 5 // (key, map key) -> value
+	Logs   TableKind = 6 // any number of values of (time, key): what is put is added
 )
 
 // Spaced reports whether a signed 64-bit number is the first part of the key: a time, the end of a slice, an index.
-func (k TableKind) Spaced() bool { return k == Timers || k == Slices || k == Lists }
+func (k TableKind) Spaced() bool { return k == Timers || k == Slices || k == Lists || k == Logs }
 
 // Valued reports whether an entry has a value.
 func (k TableKind) Valued() bool { return k != Timers }
@@ -54,7 +55,7 @@ func parseTables(name string, at int64, b []byte) ([]Table, error) {
 	}
 	for i := 0; i < n && p.err == nil; i++ {
 		t := Table{Name: p.string(), Kind: TableKind(p.byte()), Key: p.string(), Value: p.string()}
-		if t.Kind < Values || t.Kind > Maps {
+		if t.Kind < Values || t.Kind > Logs {
 			p.fail("a table of kind %d", t.Kind)
 		}
 		tables[i] = t
@@ -86,7 +87,7 @@ type Op uint8
 
 // What a chunk does.
 const (
-	Put    Op = 1 // inserts or replaces
+	Put    Op = 1 // inserts or replaces; in logs it adds, and nothing else is done
 	Delete Op = 2 // in a base there is nothing to delete, drop or clear
 	Drop   Op = 3 // deletes all entries of slices
 	Clear  Op = 4 // deletes all entries
@@ -139,7 +140,8 @@ func (s *SectionReader) Next() (Chunk, error) {
 	switch {
 	case table >= len(s.tables):
 		return Chunk{}, s.Corrupt("a chunk of table %d; the operator has %d", table, len(s.tables))
-	case op < Put || op > Clear || b[3] != 0 || op != Put && s.Kind == Base || op == Drop && s.tables[table].Kind != Slices || op == Clear && count != 1:
+	case op < Put || op > Clear || b[3] != 0 || op != Put && s.Kind == Base || op == Drop && s.tables[table].Kind != Slices || op == Clear && count != 1 ||
+		op != Put && s.tables[table].Kind == Logs:
 		return Chunk{}, s.Corrupt("a chunk with operation %d, reserved byte %d in a %s", op, b[3], s.Kind)
 	case count == 0 || count > MaxEntries:
 		return Chunk{}, s.Corrupt("a chunk of %d entries", count)
