@@ -146,6 +146,26 @@ func TestMistakes(t *testing.T) {
 			k := flow.KeyBy(source(j), same)
 			sink(flow.Join(k, k, flow.Session(time.Second), "join", func(int, int, *flow.Out[int]) error { return nil })) // mistake
 		}, []string{`operator "join": Join in a Session`}},
+		"late of other types": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j).EventTime(func(int) time.Time { return time.Time{} }), same)
+			names := flow.NewSideOutput[string]("names")
+			sink(flow.IntervalJoin(k, k, 0, 0, "join", func(int, int, *flow.Out[int]) error { return nil }, flow.LateLeftTo(names), // mistake
+				flow.LateRightTo(flow.NewSideOutput[int](""))))
+		}, []string{`operator "join": LateLeftTo: side output "names" has records of string, and the input of int`, `operator "join": LateRightTo: side output "": its name has`}},
+		"late of two types": {func(j *flow.Job) {
+			s := source(j).EventTime(func(int) time.Time { return time.Time{} })
+			k := flow.KeyBy(s, same)
+			n := flow.KeyBy(flow.Map(s, "map", func(int) string { return "" }), func(string) int { return 0 })
+			sink(flow.IntervalJoin(k, n, 0, 0, "join", func(int, string, *flow.Out[int]) error { return nil }, flow.LateLeftTo(flow.NewSideOutput[int]("late")), // mistake
+				flow.LateRightTo(flow.NewSideOutput[string]("late"))))
+		}, []string{`operator "join": LateRightTo: side output "late" has records of int and of string`}},
+		"late of a global join": {func(j *flow.Job) {
+			k := flow.KeyBy(source(j), same)
+			sink(flow.Join(k, k, flow.Global(), "join", func(int, int, *flow.Out[int]) error { return nil }, flow.LateLeftTo(flow.NewSideOutput[int]("late")))) // mistake
+		}, []string{`operator "join": LateLeftTo and LateRightTo are for windows of event time`}},
+		"late of no join": {func(j *flow.Job) {
+			sink(flow.Map(source(j), "map", func(i int) int { return i }, flow.LateLeftTo(flow.NewSideOutput[int]("late")))) // mistake
+		}, []string{`operator "map": LateLeftTo and LateRightTo are for Join and IntervalJoin`}},
 		"join of nothing": {func(j *flow.Job) {
 			k := flow.KeyBy(source(j), same)
 			sink(flow.Join[int, int, int, int](k, k, flow.Global(), "join", nil)) // mistake

@@ -160,8 +160,13 @@ func TestTimesOfJoins(t *testing.T) {
 	}
 }
 
-// What is behind the watermark pairs with nothing: the late record of b comes when the join's own watermark is known to be behind it, as a window
-// behind the join has been given.
+var (
+	lateLefts  = flow.NewSideOutput[sided]("late lefts")
+	lateRights = flow.NewSideOutput[sided]("late rights")
+)
+
+// What is behind the watermark pairs with nothing, and comes out of the side output of its input, with its time: the late record of b comes when the join's
+// own watermark is known to be behind it, as a window behind the join has been given.
 func TestLateRecordsOfJoins(t *testing.T) {
 	for _, interval := range []bool{false, true} {
 		c := &collected[string]{}
@@ -176,20 +181,33 @@ func TestLateRecordsOfJoins(t *testing.T) {
 			a := flow.From(j, "a", of(as), flow.Parallelism(1)).EventTime(sided.time)
 			b := flow.From(j, "b", flow.Source[sided](gated[sided]{fixed[sided]{bs}, len(bs) - 2, first}), flow.Parallelism(1)).EventTime(sided.time)
 			var s flow.Stream[string]
+			late := []flow.Option{flow.LateLeftTo(lateLefts), flow.LateRightTo(lateRights)}
 			if interval {
-				s = flow.IntervalJoin(flow.KeyBy(a, key), flow.KeyBy(b, key), -5*time.Second, 5*time.Second, "join", pairName)
+				s = flow.IntervalJoin(flow.KeyBy(a, key), flow.KeyBy(b, key), -5*time.Second, 5*time.Second, "join", pairName, late...)
 			} else {
-				s = flow.Join(flow.KeyBy(a, key), flow.KeyBy(b, key), flow.Tumbling(10*time.Second), "join", pairName)
+				s = flow.Join(flow.KeyBy(a, key), flow.KeyBy(b, key), flow.Tumbling(10*time.Second), "join", pairName, late...)
 			}
 			pairs := flow.KeyBy(s, func(s string) string { return s }).Window(flow.Tumbling(10 * time.Second))
-			flow.To(flow.AggregateThen(pairs, "pairs", flow.Count[string](), func(p flow.Pane[string, int64], out *flow.Out[string]) error {
+			given := flow.AggregateThen(pairs, "pairs", flow.Count[string](), func(p flow.Pane[string, int64], out *flow.Out[string]) error {
 				out.Emit(p.Key)
 				return nil
-			}), "sink", flow.Sink[string](c))
+			})
+			asides := flow.ReadSide(s, lateLefts).Union(flow.ReadSide(s, lateRights))
+			flow.To(given.Union(timed(asides)), "sink", flow.Sink[string](c))
 		}); err != nil {
 			t.Fatal(err)
 		}
 		slices.Sort(c.values)
-		equal(t, c.values, []string{"a+b", "end+end"})
+		equal(t, c.values, []string{"a+b", "end+end", "late of 3 at 1970-01-01T00:00:03Z"})
 	}
+}
+
+// timed tells records with the times that they have in the stream.
+func timed(s flow.Stream[sided]) flow.Stream[string] {
+	return flow.Process(flow.KeyBy(s, func(s sided) string { return s.Key }), "times", func(*flow.Op[string]) flow.Handler[string, sided, string] {
+		return flow.Handler[string, sided, string]{Record: func(c *flow.Ctx[string], v sided, out *flow.Out[string]) error {
+			out.Emit(fmt.Sprintf("%s of %d at %s", v.Name, v.At, c.Time().Format(time.RFC3339)))
+			return nil
+		}}
+	})
 }

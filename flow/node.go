@@ -20,6 +20,7 @@ type node struct {
 	sides    []side
 	keyed    bool // has keyed state: max parallelism matters
 	states   []string
+	joins    bool // it is a join, which LateLeftTo and LateRightTo are for
 	// times: its output carries event time and watermarks.
 	times bool
 	// inSource: it must be chained to a source to work; says why.

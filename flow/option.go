@@ -16,8 +16,10 @@ type settings struct {
 	bufferTimeout  time.Duration
 	timeoutSet     bool
 	skip           bool
-	records        bool   // no pre-aggregation
-	failed         []side // where TryMap sends what it fails on
+	records        bool       // no pre-aggregation
+	failed         []side     // where TryMap sends what it fails on
+	lateLeft       sideOutput // of a join
+	lateRight      sideOutput
 	problems       []string
 }
 

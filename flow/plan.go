@@ -66,6 +66,9 @@ func (j *Job) settle(n *node) {
 		}
 		s.maxParallelism = min(s.maxParallelism, maxKeyGroups)
 	}
+	if !n.joins && (s.lateLeft != nil || s.lateRight != nil) {
+		j.fail(n.at, "operator %q: LateLeftTo and LateRightTo are for Join and IntervalJoin; windows have LateTo", n.name)
+	}
 	if s.parallelism > s.maxParallelism {
 		j.fail(n.at, "operator %q: parallelism %d is above its max parallelism %d: raise MaxParallelism, which state that exists does not survive",
 			n.name, s.parallelism, s.maxParallelism)

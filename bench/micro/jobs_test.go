@@ -180,6 +180,20 @@ func BenchmarkJoin(b *testing.B) {
 	}
 }
 
+// BenchmarkAggregate counts the same records in windows of a second: what joins are beside.
+func BenchmarkAggregate(b *testing.B) {
+	for _, keys := range []uint64{128 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("window=1s/keys=%d", keys), func(b *testing.B) {
+			events := max(enough, int64(b.N))
+			panes := run(b, keys, events, func(s flow.Stream[event]) flow.Stream[flow.Pane[int64, int64]] {
+				s = s.EventTime(event.time, flow.OutOfOrder(0))
+				return flow.Aggregate(flow.KeyBy(s, func(e event) int64 { return e.Key }).Window(flow.Tumbling(time.Second)), "count", flow.Count[event]())
+			})
+			b.ReportMetric(float64(panes)/float64(events), "panes/record")
+		})
+	}
+}
+
 // What is measured does what it is said to.
 func TestJobsAreRight(t *testing.T) {
 	const keys, events = 50, 20_000
