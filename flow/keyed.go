@@ -53,8 +53,8 @@ func (h *hasher[K, T]) Push(b *stream.Batch[T]) error {
 // keysOf are the keys of values, in s if it has room.
 func keysOf[K comparable, T any](s []K, values []T, key func(T) K) []K {
 	s = room(s, len(values))
-	for i, v := range values {
-		s[i] = key(v)
+	for i := range values {
+		s[i] = key(values[i])
 	}
 	return s
 }

@@ -11,7 +11,13 @@ const batchSize = stream.BatchSize
 
 // Out takes what an operator emits. It is valid inside a call of that operator only.
 type Out[T any] struct {
-	batch stream.Batch[T]
+	// What has been emitted and not handed on: n of them, below batchSize but inside of Emit. Where nothing can be emitted any more n is the last place,
+	// so that the next record comes to more, which says so, and Emit itself has but one thing to ask.
+	values *[batchSize]T
+	times  *[batchSize]int64
+	n      int
+
+	batch stream.Batch[T] // they, on their way
 	next  stream.Input[T]
 	time  int64 // of the record in hand
 	err   error // why nothing can be emitted any more
@@ -25,9 +31,7 @@ type Out[T any] struct {
 }
 
 func newOut[T any](next any) *Out[T] {
-	o := &Out[T]{next: next.(stream.Input[T]), time: stream.NoTime}
-	o.batch.Values = make([]T, 0, batchSize)
-	o.batch.Times = make([]int64, 0, batchSize)
+	o := &Out[T]{values: new([batchSize]T), times: new([batchSize]int64), next: next.(stream.Input[T]), time: stream.NoTime}
 	o.batch.Split = -1
 	return o
 }
@@ -41,51 +45,67 @@ func (o *Out[T]) watch(t *stream.TaskContext, operator string, inHand func() uin
 
 // Emit emits v with the time of the record (or timer) in hand. It blocks under backpressure. When the task is cancelled it returns at once; emitting more
 // then ends the function that does, so that one without an end has one.
-func (o *Out[T]) Emit(v T) { o.emit(v, o.time) }
+func (o *Out[T]) Emit(v T) { // inlined where it is called: a large record is written once, to where it stays
+	i := o.n & (batchSize - 1)
+	o.values[i], o.times[i] = v, o.time
+	if o.n++; o.n == batchSize {
+		o.more()
+	}
+}
 
 // EmitAt emits v with a time of its own.
 func (o *Out[T]) EmitAt(v T, at time.Time) { o.emit(v, at.UnixNano()) }
 
 func (o *Out[T]) emit(v T, at int64) {
-	if o.err != nil {
-		stream.Unwind(o.err)
-	}
-	o.batch.Values = append(o.batch.Values, v)
-	o.batch.Times = append(o.batch.Times, at)
-	if len(o.batch.Values) == batchSize {
+	i := o.n & (batchSize - 1)
+	o.values[i], o.times[i] = v, at
+	if o.n++; o.n == batchSize {
 		o.more()
 	}
 }
 
 // more hands on a full batch while the operator may go on.
 func (o *Out[T]) more() {
-	if o.push() != nil || o.task == nil {
-		return
+	if o.err != nil {
+		o.stop()
+		stream.Unwind(o.err)
 	}
-	batches := 0
-	if o.inHand != nil {
-		if now := o.inHand(); now != o.last || o.full == 0 {
-			o.last, o.full = now, 0
+	if o.push() == nil && o.task != nil {
+		batches := 0
+		if o.inHand != nil {
+			if now := o.inHand(); now != o.last || o.full == 0 {
+				o.last, o.full = now, 0
+			}
+			o.full++
+			batches = o.full
 		}
-		o.full++
-		batches = o.full
+		o.err = o.task.Within(o.operator, batches)
 	}
-	o.err = o.task.Within(o.operator, batches)
+	if o.err != nil {
+		o.stop()
+	}
 }
+
+// stop brings the next record to more.
+func (o *Out[T]) stop() { o.n = batchSize - 1 }
 
 // flush hands on what has been emitted. Nothing may be held back when the operator returns: a barrier could come between.
 func (o *Out[T]) flush() error {
 	o.full = 0
-	return o.push()
+	if o.push() != nil {
+		o.stop()
+	}
+	return o.err
 }
 
 func (o *Out[T]) push() error {
-	if o.err != nil || len(o.batch.Values) == 0 {
+	if o.err != nil || o.n == 0 {
 		return o.err
 	}
+	o.batch.Values, o.batch.Times = o.values[:o.n], o.times[:o.n]
 	o.err = o.next.Push(&o.batch)
-	clear(o.batch.Values) // what values point to is others' now
-	o.batch.Values, o.batch.Times = o.batch.Values[:0], o.batch.Times[:0]
+	clear(o.values[:o.n]) // what values point to is others' now
+	o.n = 0
 	return o.err
 }
 

@@ -308,12 +308,12 @@ func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 		hashes = p.hashes
 	}
 	p.keyed.Batch(keys, hashes)
-	ctx, out, times := p.ctx, p.out, b.Times
-	for i, v := range b.Values {
+	ctx, out, times, values := p.ctx, p.out, b.Times, b.Values
+	for i := range values {
 		p.keyed.SeekNext(i)
 		at := timeAt(times, i)
 		ctx.time, out.time = at, at
-		if err := p.record(ctx, v, out); err != nil {
+		if err := p.record(ctx, values[i], out); err != nil {
 			return &OperatorError{Operator: p.name, Err: err}
 		}
 		if out.err != nil {

@@ -46,10 +46,29 @@ func BatchHasher[K comparable]() (func(dst []uint64, keys []K), error) {
 			}
 		}, nil
 	}
+	if l.lone != keyOther {
+		return func(dst []uint64, keys []K) {
+			dst = dst[:len(keys)]
+			for i := range keys {
+				dst[i] = l.hash(unsafe.Pointer(&keys[i]))
+			}
+		}, nil
+	}
+	// Part by part of the whole batch: what a part is is asked once, and no key waits for the products of the one before.
 	return func(dst []uint64, keys []K) {
 		dst = dst[:len(keys)]
-		for i := range keys {
-			dst[i] = l.hash(unsafe.Pointer(&keys[i]))
+		clear(dst)
+		for j := range l.parts {
+			p := &l.parts[j]
+			if p.kind == keyNumber8 {
+				for i := range keys {
+					dst[i] = Mix(dst[i] ^ *(*uint64)(unsafe.Add(unsafe.Pointer(&keys[i]), p.off)))
+				}
+				continue
+			}
+			for i := range keys {
+				dst[i] = Mix(dst[i] ^ p.value(unsafe.Pointer(&keys[i])))
+			}
 		}
 	}, nil
 }

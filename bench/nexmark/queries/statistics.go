@@ -61,8 +61,13 @@ func (s *Statistics) append(t text) text {
 
 // tally is a bid on its way to the statistics of its group.
 type tally[G comparable] struct {
-	Group             G
-	Bidder, Auction   int64
+	Group           G
+	Bidder, Auction int64
+	Marks
+}
+
+// Marks are the small fields of a tally. They are together so that a tally of a number has no more than four fields: see flow.MapInto.
+type Marks struct {
 	Minute            int16
 	Band              uint8
 	Bidders, Auctions sets // that the bid is the first of its bidder, or auction, in
@@ -118,7 +123,7 @@ func first[G comparable](s flow.Stream[tally[G]], name string, key func(tally[G]
 // Q15 counts the bids, bidders and auctions of each day, in days since 1970.
 func Q15(j *flow.Job, in Input) flow.Stream[flow.Entry[int64, Statistics]] {
 	return statistics(bids(j, in, func(b *gen.Bid, t *tally[int64]) {
-		*t = tally[int64]{Group: b.DateTime / millisPerDay, Bidder: b.Bidder, Auction: b.Auction, Band: band(b.Price)}
+		*t = tally[int64]{Group: b.DateTime / millisPerDay, Bidder: b.Bidder, Auction: b.Auction, Marks: Marks{Band: band(b.Price)}}
 	}))
 }
 
@@ -137,7 +142,7 @@ type ChannelDay struct {
 func Q16(j *flow.Job, in Input) flow.Stream[flow.Entry[ChannelDay, Statistics]] {
 	return statistics(bids(j, in, func(b *gen.Bid, t *tally[ChannelDay]) {
 		*t = tally[ChannelDay]{Group: ChannelDay{b.Channel, b.DateTime / millisPerDay}, Bidder: b.Bidder, Auction: b.Auction,
-			Minute: int16(b.DateTime / 60_000 % (24 * 60)), Band: band(b.Price)}
+			Marks: Marks{Minute: int16(b.DateTime / 60_000 % (24 * 60)), Band: band(b.Price)}}
 	}))
 }
 
