@@ -126,7 +126,10 @@ func timeOf(ns int64) time.Time {
 //
 // A value that comes again soon is not decoded again, if nothing in its slices, maps or behind its pointers has slices, maps or pointers in turn:
 // Update of a slice of structs costs what f does.
-type Value[V any] struct{ in valueOf[V] }
+type Value[V any] struct {
+	in   valueOf[V]
+	cell state.Cell[V] // what in would do most often, without a call of an unknown function
+}
 
 // valueOf is a *state.Value without its key type.
 type valueOf[V any] interface {
@@ -148,28 +151,48 @@ func NewValue[V any, K comparable](op *Op[K], name string, o ...StateOption) *Va
 	if op.keyed == nil {
 		return &Value[V]{}
 	}
-	var in valueOf[V]
 	if s.ttl != nil {
-		in, err = state.NewAgingValue[K, V](op.keyed, name, *s.ttl)
-	} else {
-		in, err = state.NewValue[K, V](op.keyed, name)
+		in, err := state.NewAgingValue[K, V](op.keyed, name, *s.ttl)
+		if err != nil {
+			op.problem("state %q: %w", name, err)
+			return &Value[V]{}
+		}
+		return &Value[V]{in: in}
 	}
+	in, err := state.NewValue[K, V](op.keyed, name)
 	if err != nil {
 		op.problem("state %q: %w", name, err)
 		return &Value[V]{}
 	}
-	return &Value[V]{in: in}
+	return &Value[V]{in, in.Cell()}
 }
 
 // Get is the value of the key in hand, and whether it has one.
-func (v *Value[V]) Get() (V, bool) { return v.in.Get() }
+func (v *Value[V]) Get() (V, bool) {
+	if x := v.cell.Known(); x != nil {
+		return *x, true
+	}
+	return v.in.Get()
+}
 
 // Set sets it.
-func (v *Value[V]) Set(x V) { v.in.Set(x) }
+func (v *Value[V]) Set(x V) {
+	if at := v.cell.Changing(); at != nil {
+		*at = x
+		return
+	}
+	v.in.Set(x)
+}
 
 // Update starts from the zero value where there is none; the pointer is valid inside f only, and so are slices and maps behind it: of what is to be
 // emitted or kept elsewhere, f makes a copy. What f itself puts there is copied.
-func (v *Value[V]) Update(f func(*V)) { v.in.Update(f) }
+func (v *Value[V]) Update(f func(*V)) {
+	if at := v.cell.Changing(); at != nil {
+		f(at)
+		return
+	}
+	v.in.Update(f)
+}
 
 // Clear removes it.
 func (v *Value[V]) Clear() { v.in.Clear() }
@@ -310,6 +333,9 @@ func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 	p.keyed.Batch(keys, hashes)
 	ctx, out, times, values := p.ctx, p.out, b.Times, b.Values
 	for i := range values {
+		if i%state.Run == 0 {
+			p.keyed.Turn(i)
+		}
 		p.keyed.SeekNext(i)
 		at := timeAt(times, i)
 		ctx.time, out.time = at, at

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -308,5 +309,31 @@ func mapped[K, MK comparable, V any](m *Map[K, MK, V]) iter.Seq2[MK, V] {
 				return
 			}
 		}
+	}
+}
+
+// Entries of one key in many spaces lie in the range of the key's group, wherever that ends.
+func TestSpreadKeepsTheGroup(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	for _, groups := range []int{1, 2, 3, 7, 128, 129, 1000, 1024, maxParallelism - 1, maxParallelism} {
+		k, err := NewKeyed[int64](Config{Name: "op", MaxParallelism: groups, From: 0, To: groups})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2000 {
+			hash := r.Uint64()
+			h := spread(k, r.Int64N(5)-1, hash)
+			if got, want := k.groupOf(h), k.groupOf(hash); got != want {
+				t.Fatalf("of %d groups: an entry of a key of group %d has the hash %#x, which is of group %d", groups, want, h, got)
+			}
+			// The same without knowing that some numbers divide by shifting.
+			n := uint64(groups)
+			group := uint64(k.groupOf(hash))
+			low, next := (group<<32+n-1)/n, ((group+1)<<32+n-1)/n
+			if h>>32 < low || h>>32 >= next {
+				t.Fatalf("of %d groups: the hash %#x is not in group %d, which is from %#x to %#x", groups, h, group, low, next)
+			}
+		}
+		k.Close()
 	}
 }

@@ -30,7 +30,7 @@ type Keyed[K comparable] struct {
 	hasher  func(K) uint64
 	codec   codec.Codec[K]
 	handles []handle[K]
-	places  []*places[K]
+	follow  []follower[K]
 	recents []interface{ writeAll() }
 	keys    []K // the batch in hand
 	hashes  []uint64
@@ -83,22 +83,28 @@ func NewKeyed[K comparable](c Config) (*Keyed[K], error) {
 // Seek takes a key in hand: the handles speak of it until the next Seek. hash is codec.Hasher's, and of a key group of this subtask.
 func (k *Keyed[K]) Seek(key K, hash uint64) { k.key, k.hash, k.place = key, hash, ahead }
 
-// Batch takes a batch of keys in hand, none of them yet: SeekNext does. It keeps keys and hashes, of the same length, until the next Batch.
+// Batch takes a batch of keys in hand, none of them yet: Turn and SeekNext do. It keeps keys and hashes, of the same length, until the next Batch.
 func (k *Keyed[K]) Batch(keys []K, hashes []uint64) {
 	k.keys, k.hashes = keys, hashes
 	k.tick()
-	for _, p := range k.places {
-		p.begin(hashes)
+	for _, f := range k.follow {
+		f.begin(hashes)
 	}
 }
 
-// SeekNext takes key number i of the batch in hand. It is called for each of them, in order; Seek may come between. What it costs less than Seek is
-// that the handles find the keys of a run of the batch together, while memory brings what the next run needs.
+// Turn begins the run of the batch that begins with key number i: every Run keys, in order, before SeekNext takes the first of them.
+func (k *Keyed[K]) Turn(i int) {
+	end := min(i+ahead, len(k.keys))
+	for _, f := range k.follow {
+		f.turn(k.keys[i:end], k.hashes[i:end], k.hashes[end:])
+	}
+}
+
+// SeekNext takes key number i of the batch in hand, of the run that Turn began. It is called for each of them, in order; Seek may come between. What it
+// costs less than Seek is that the handles find the keys of a run of the batch together, while memory brings what the next run needs. It has no more in
+// it than what can be inlined.
 func (k *Keyed[K]) SeekNext(i int) {
 	k.place = i & (ahead - 1)
-	if k.place == 0 {
-		k.turn(i)
-	}
 	k.key, k.hash = k.keys[i], k.hashes[i]
 }
 
@@ -107,14 +113,6 @@ func (k *Keyed[K]) Key() K { return k.key }
 
 // Hash is that of the key in hand.
 func (k *Keyed[K]) Hash() uint64 { return k.hash }
-
-// turn begins the run of the batch that begins with key number i.
-func (k *Keyed[K]) turn(i int) {
-	end := min(i+ahead, len(k.keys))
-	for _, p := range k.places {
-		p.turn(k.keys[i:end], k.hashes[i:end], k.hashes[end:])
-	}
-}
 
 // Run is how many keys are looked up together.
 const Run = ahead
@@ -160,8 +158,8 @@ func (k *Keyed[K]) add(h handle[K]) error {
 	return nil
 }
 
-// follow has the keys of runs looked up in a table.
-func (k *Keyed[K]) follow(p *places[K]) { k.places = append(k.places, p) }
+// tell tells f of the runs of batches.
+func (k *Keyed[K]) tell(f follower[K]) { k.follow = append(k.follow, f) }
 
 // Groups are the key groups [from, to) that are this subtask's, of max.
 func (k *Keyed[K]) Groups() (from, to, max int) { return k.c.From, k.c.To, k.c.MaxParallelism }

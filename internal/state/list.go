@@ -28,7 +28,7 @@ func NewList[K comparable, V any](k *Keyed[K], name string) (*List[K, V], error)
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
 	x.closing = l.lengths.close
-	k.follow(&l.lengths.run)
+	k.tell(&tails[K, V]{l: l})
 	return l, k.add(l)
 }
 
@@ -117,7 +117,7 @@ func newCounts[K comparable](k *Keyed[K]) (*counts[K], error) {
 		s.space.close()
 		return nil, err
 	}
-	c.run.init(c.t)
+	c.run.init(k, c.t)
 	return c, nil
 }
 

@@ -48,6 +48,7 @@ type runs[K comparable, V comparable] struct {
 	hash   func(K) uint64
 	k      *Keyed[K]
 	value  *Value[K, V]
+	cell   Cell[V] // of value
 	list   *List[K, V]
 	values map[K]V
 	lists  map[K][]V
@@ -72,6 +73,9 @@ func testRuns[K comparable, V comparable](t *testing.T, seed uint64, key func(i 
 		r.k.Batch(keys, hashes)
 		removals := r.random.IntN(3) // of 12 accesses
 		for i, k := range keys {
+			if i%Run == 0 {
+				r.k.Turn(i)
+			}
 			r.k.SeekNext(i)
 			for range r.random.IntN(4) {
 				r.access(k, removals)
@@ -110,6 +114,7 @@ func (r *runs[K, V]) open() {
 	if r.value, err = NewValue[K, V](r.k, "value"); err != nil {
 		r.t.Fatal(err)
 	}
+	r.cell = r.value.Cell()
 	if r.list, err = NewList[K, V](r.k, "list"); err != nil {
 		r.t.Fatal(err)
 	}
@@ -126,7 +131,11 @@ func (r *runs[K, V]) access(key K, removals int) {
 		r.list.Clear()
 		delete(r.lists, key)
 	case n < 6:
-		r.value.Set(v)
+		if at := r.cell.Changing(); at != nil {
+			*at = v
+		} else {
+			r.value.Set(v)
+		}
 		r.values[key] = v
 	case n < 8:
 		r.value.Update(func(x *V) {
@@ -147,6 +156,9 @@ func (r *runs[K, V]) access(key K, removals int) {
 // look compares what the key in hand has.
 func (r *runs[K, V]) look(key K) {
 	want, has := r.values[key]
+	if x := r.cell.Known(); x != nil && (*x != want || !has) {
+		r.t.Fatalf("key %v is known to have %v; want %v, %v", key, *x, want, has)
+	}
 	if got, ok := r.value.Get(); got != want || ok != has {
 		r.t.Fatalf("key %v has %v, %v; want %v, %v", key, got, ok, want, has)
 	}

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -49,8 +50,12 @@ func makeSpaced[K comparable, V any](k *Keyed[K], name string, kind checkpoint.T
 func spread[K comparable](k *Keyed[K], space int64, hash uint64) uint64 {
 	groups := uint64(k.c.MaxParallelism)
 	group := (hash >> 32) * groups >> 32
-	low, next := (group<<32+groups-1)/groups, ((group+1)<<32+groups-1)/groups
 	h := codec.Mix(hash ^ codec.Mix(uint64(space)))
+	if groups&(groups-1) == 0 { // no division
+		width := bits.TrailingZeros64(groups) & 63
+		return (group<<32+h>>32)>>width<<32 | h&math.MaxUint32
+	}
+	low, next := (group<<32+groups-1)/groups, ((group+1)<<32+groups-1)/groups
 	return (low+(h>>32)*(next-low)>>32)<<32 | h&math.MaxUint32
 }
 

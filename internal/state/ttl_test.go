@@ -83,6 +83,7 @@ func (x *agingTest[K, V]) over(a aged[V]) bool { return x.clock-a.Used >= int64(
 func (x *agingTest[K, V]) seek() K {
 	k := x.key(x.random.IntN(40))
 	x.k.Batch([]K{k}, []uint64{x.hash(k)})
+	x.k.Turn(0)
 	x.k.SeekNext(0)
 	return k
 }

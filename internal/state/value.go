@@ -46,8 +46,8 @@ func makeValue[K comparable, V any](k *Keyed[K], name string) (*Value[K, V], err
 		return nil, fmt.Errorf("state %q of operator %s: %w", name, k.c.Name, err)
 	}
 	v.t.now = stampOf(k.interval)
-	v.run.init(v.t)
-	k.follow(&v.run)
+	v.run.init(k, v.t)
+	k.tell(&v.run)
 	v.io = columns[K, V]{keys: k.codec, vals: s.codec}
 	return v, nil
 }
@@ -91,7 +91,7 @@ func (v *Value[K, V]) Set(x V) {
 
 // Update changes the value of the key in hand, which begins as the zero value. The pointer is valid inside f only.
 func (v *Value[K, V]) Update(f func(*V)) {
-	if slot := v.run.known(v.k); slot != nil && v.plain && *word(slot)&stampMask == v.t.now {
+	if slot := v.run.known(); slot != nil && v.plain && *word(slot)&stampMask == v.t.now {
 		f((*V)(unsafe.Add(slot, v.off))) // known, and changed before: nothing is to be done
 		return
 	}
