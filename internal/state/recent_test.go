@@ -178,6 +178,9 @@ func (x *recentTest[V]) batch() {
 	}
 	x.k.Batch(keys, hashes)
 	for i, key := range keys {
+		if i%Run == 0 {
+			x.k.Turn(i)
+		}
 		x.k.SeekNext(i)
 		x.v.Update(func(p *V) { f(key, p) })
 	}
