@@ -78,14 +78,15 @@ func (t *task) snapshot(b align.Barrier) (err error) {
 }
 
 // How much of the state is looked at without a pause: at the barrier, so that small state is done with it, and at a time afterwards. The latter is a
-// pause for records, of up to 50 ns a slot.
+// pause for records, of about 10 ns a slot.
 const (
 	sweptAtOnce  = 16 << 10
 	sweptAtATime = 4 << 10
 )
 
-// sweepShare is the part of a busy task's time that the sweep takes; a task that rests gives it all that is left.
-const sweepShare = 12
+// sweepShare is the part of a busy task's time that the sweep takes: with what records take longer whose entries they save first, less than a tenth. A task
+// that rests gives it all that is left.
+const sweepShare = 25
 
 // What waits to be written: beyond the first the sweep rests; beyond the second, as changes go on, the snapshot is given up.
 const (
