@@ -52,6 +52,8 @@ func (g Grid) Of(at int64) int64 {
 // bucket is the rows of a stretch of time.
 type bucket struct {
 	number int64
+	begin  int64  // the first moment of it
+	end    int64  // the last one
 	latest int64  // the latest time that a row has
 	newest uint32 // the interval that the newest row is of
 	rows   int
@@ -124,15 +126,23 @@ func (b *bucket) part(low, hash uint64) *part {
 	return &b.parts[(hash>>32-low)*b.widths>>32]
 }
 
+// has reports whether a time falls into the bucket.
+func (b *bucket) has(at int64) bool { return at >= b.begin && at <= b.end }
+
 // of is the bucket of a time, made if there is none.
 func (x *Log[K, V]) of(at int64) *bucket {
-	number := x.grid.Of(at)
-	if b := x.last; b != nil && b.number == number {
+	if b := x.last; b != nil && b.has(at) {
 		return b
 	}
+	number := x.grid.Of(at)
 	b := x.buckets[number]
 	if b == nil {
-		b = &bucket{number: number, latest: at, parts: make([]part, 1)}
+		into := (at - x.grid.Offset) % x.grid.Width
+		if into < 0 {
+			into += x.grid.Width
+		}
+		begin := Span(at, -into)
+		b = &bucket{number: number, begin: begin, end: Span(begin, x.grid.Width-1), latest: at, parts: make([]part, 1)}
 		x.buckets[number] = b
 		x.order = slices.Insert(x.order, x.place(number), b)
 	}

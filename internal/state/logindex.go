@@ -60,7 +60,7 @@ func (x *Log[K, V]) ask(times []int64, hashes []uint64) {
 	var at [ahead]uint64
 	n := min(len(times), ahead)
 	for i := range n {
-		if b := x.bucket(x.grid.Of(times[i])); b != nil {
+		if b := x.last; b != nil && b.has(times[i]) { // as nearly always
 			if p := b.part(x.low, hashes[i]); p.slots > 0 {
 				at[i] = p.index + 8*slotAt(hashes[i], p.slots)
 			}
@@ -105,14 +105,6 @@ func (x *Log[K, V]) widen(p *part) error {
 	return nil
 }
 
-// newestOf is the newest row that the index has for a hash, or 0.
-func (x *Log[K, V]) newestOf(p *part, hash uint64) uint64 {
-	if p.slots == 0 {
-		return 0
-	}
-	return *x.slotOf(p, hash) >> tagBits
-}
-
 // Span is a and b, or the first or last time if that is beyond it.
 func Span(a, b int64) int64 {
 	switch c := a + b; {
@@ -125,109 +117,90 @@ func Span(a, b int64) int64 {
 	}
 }
 
-// Near calls f with each record of each key of a batch whose time is in [its time + lower, its time + upper], both of them included: in the order of the
-// batch, for one of it in no order to rely on. The pointer is valid inside f only, where nothing is added. The log has an index.
-//
-// The index and then the rows of a run of keys are asked for before they are looked at.
+// Near calls f, for number i of a batch, with each record of its key whose time is in [its time + lower, its time + upper], both of them included, in no order
+// to rely on. The pointer is valid inside f only, where nothing is added. The log has an index.
 func (x *Log[K, V]) Near(times []int64, keys []K, hashes []uint64, lower, upper int64, f func(i int, at int64, v *V) error) error {
-	if len(x.order) == 0 {
-		return nil
-	}
-	for begin := 0; begin < len(times); {
-		end := min(begin+ahead/2, len(times))
-		if err := x.near(begin, times[begin:end], keys[begin:end], hashes[begin:end], lower, upper, f); err != nil {
-			return err
-		}
-		begin = end
-	}
-	return nil
-}
-
-// near is Near for a run of half as many keys as are looked up together: most of them have two buckets.
-func (x *Log[K, V]) near(begin int, times []int64, keys []K, hashes []uint64, lower, upper int64, f func(i int, at int64, v *V) error) error {
-	var parts [ahead]*part
-	var at [ahead]uint64
-	first, last := x.order[0].number, x.order[len(x.order)-1].number
-	far := false // more than two buckets
+	var s search
+	first := 0 // bucket that may have something; times of a batch are about the same
 	for i, t := range times {
-		from, to := max(x.grid.Of(Span(t, lower)), first), min(x.grid.Of(Span(t, upper)), last)
-		far = far || to > from+1
-		for j := from; j <= to && j <= from+1; j++ {
-			n := 2*i + int(j-from)
-			if b := x.bucket(j); b != nil {
-				p := b.part(x.low, hashes[i])
-				parts[n&(ahead-1)] = p
-				if p.slots > 0 {
-					at[n&(ahead-1)] = p.index + 8*slotAt(hashes[i], p.slots)
+		from, to := Span(t, lower), Span(t, upper)
+		for first > 0 && x.order[first-1].latest >= from {
+			first--
+		}
+		for first < len(x.order) && x.order[first].latest < from {
+			first++
+		}
+		for _, b := range x.order[first:] {
+			if b.begin > to {
+				break
+			}
+			p := b.part(x.low, hashes[i])
+			if p.slots == 0 {
+				continue
+			}
+			n := s.n & (ahead - 1)
+			s.parts[n], s.of[n], s.at[n] = p, i, p.index+8*slotAt(hashes[i], p.slots)
+			if s.n++; s.n == ahead {
+				if err := x.find(&s, times, keys, hashes, lower, upper, f); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	if far {
-		return x.nearFar(begin, times, keys, hashes, lower, upper, f)
-	}
+	return x.find(&s, times, keys, hashes, lower, upper, f)
+}
+
+// search is parts of the index that are looked into together: while one is looked at, memory brings what the others need.
+type search struct {
+	n     int
+	parts [ahead]*part
+	of    [ahead]int    // number in the batch
+	at    [ahead]uint64 // what is looked at next: a slot, then a row
+}
+
+// find ends a search, and begins another one.
+func (x *Log[K, V]) find(s *search, times []int64, keys []K, hashes []uint64, lower, upper int64, f func(i int, at int64, v *V) error) error {
 	large := x.space.end > smallTable
 	if large {
-		prefetch(x.space.base, &at, 2*len(times))
+		prefetch(x.space.base, &s.at, s.n)
 	}
-	for n, p := range parts[:2*len(times)] {
-		if at[n] = 0; p != nil {
-			at[n] = x.newestOf(p, hashes[n/2])
+	m := 0
+	for j, p := range s.parts[:s.n] {
+		i := s.of[j]
+		if row := *x.slotOf(p, hashes[i]) >> tagBits; row != 0 {
+			s.at[m&(ahead-1)], s.of[m&(ahead-1)] = row, i
+			m++
 		}
 	}
-	if large {
-		prefetch(x.space.base, &at, 2*len(times))
-	}
-	for n, off := range at[:2*len(times)] {
-		if off != 0 {
-			t := times[n/2]
-			if err := x.follow(off, begin+n/2, hashes[n/2], &keys[n/2], Span(t, lower), Span(t, upper), f); err != nil {
+	s.n = 0
+	// Round by round: the newest rows, then those that these link to, each asked for a round before it is looked at.
+	for m > 0 {
+		if large && m > 2 {
+			prefetch(x.space.base, &s.at, m)
+		}
+		left := 0
+		for j, off := range s.at[:m] {
+			i := s.of[j]
+			row := x.space.at(off)
+			link := (*logRow)(row).link
+			if err := x.visit(row, i, hashes[i], &keys[i], Span(times[i], lower), Span(times[i], upper), f); err != nil {
 				return err
 			}
+			if link != 0 {
+				s.at[left&(ahead-1)], s.of[left&(ahead-1)] = link, i
+				left++
+			}
 		}
+		m = left
 	}
 	return nil
 }
 
-// nearFar is near where a record has any number of buckets.
-func (x *Log[K, V]) nearFar(begin int, times []int64, keys []K, hashes []uint64, lower, upper int64, f func(i int, at int64, v *V) error) error {
-	for i, t := range times {
-		from, to := Span(t, lower), Span(t, upper)
-		for _, b := range x.order[x.place(x.grid.Of(from)):] {
-			if b.number > x.grid.Of(to) {
-				break
-			}
-			if err := x.follow(x.newestOf(b.part(x.low, hashes[i]), hashes[i]), begin+i, hashes[i], &keys[i], from, to, f); err != nil {
-				return err
-			}
-		}
+// visit calls f with a row if it is of a key and a time.
+func (x *Log[K, V]) visit(row unsafe.Pointer, i int, hash uint64, key *K, from, to int64, f func(i int, at int64, v *V) error) error {
+	r := (*logRow)(row)
+	if r.at < from || r.at > to || r.hash != hash || !x.form.holds(row, key) {
+		return nil
 	}
-	return nil
-}
-
-// follow visits a row, and those that it links to, if it is of a key.
-func (x *Log[K, V]) follow(off uint64, i int, hash uint64, key *K, from, to int64, f func(i int, at int64, v *V) error) error {
-	for off != 0 {
-		row := x.space.at(off)
-		r := (*logRow)(row)
-		if r.at >= from && r.at <= to && r.hash == hash && x.form.holds(row, key) {
-			if err := f(i, r.at, x.form.value(row)); err != nil {
-				return err
-			}
-		}
-		off = r.link
-	}
-	return nil
-}
-
-// bucket is one that there is, or nil.
-func (x *Log[K, V]) bucket(number int64) *bucket {
-	if b := x.last; b != nil && b.number == number {
-		return b
-	}
-	b := x.buckets[number]
-	if b != nil {
-		x.last = b
-	}
-	return b
+	return f(i, r.at, x.form.value(row))
 }
