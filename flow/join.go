@@ -51,7 +51,7 @@ const noEventTime = "it joins by event time, and no EventTime is upstream of all
 // IntervalJoin pairs, per key, each record of a with each record of b whose event time is in [a's + lower, a's + upper], both of them included; f makes of a
 // pair what it likes, at once when the second of the two has come. The time of that is the later one of the two. In what order pairs come is open.
 //
-// A record is kept until the watermark says that none can come any more that it pairs with, and then for as long again as the interval at most. One that is
+// A record is kept until the watermark says that none can come any more that it pairs with, and then for half as long as the interval at most. One that is
 // behind the watermark itself is late: it is left out and counted, or goes to the side output that LateLeftTo or LateRightTo names. Like Join, it is an
 // inner join: it says nothing of a record that has no partner.
 func IntervalJoin[K comparable, A, B, U any](a Keyed[K, A], b Keyed[K, B], lower, upper time.Duration, name string, f func(A, B, *Out[U]) error, o ...Option) Stream[U] {
@@ -268,7 +268,8 @@ func (o *windowJoin[K, A, B, U]) drop(at int64) {
 	o.rights.DropBefore(first)
 }
 
-// joinInterval looks each record's partners up in the other log as it comes. A bucket is as long as the interval, so that they are in two.
+// joinInterval looks each record's partners up in the other log as it comes. A bucket is half as long as the interval, so that they are in
+// three, of which one is still to come where the records of both inputs come in the order of their times.
 func joinInterval[K comparable, A, B, U any](j *joining[K, A, B, U], lower, upper int64) error {
 	lower, upper = max(lower, -math.MaxInt64), max(upper, -math.MaxInt64) // so that they have a negative
 	o := &intervalJoin[K, A, B, U]{joining: j, lower: lower, upper: upper}
@@ -287,11 +288,11 @@ const leastBucket = int64(time.Millisecond)
 
 // bucketOf is how long the buckets of an interval are.
 func bucketOf(lower, upper int64) int64 {
-	size := upper - lower + 1
-	if size <= 0 { // beyond 64 bits
-		size = math.MaxInt64 / 2
+	size := upper - lower
+	if size < 0 { // beyond 64 bits
+		size = math.MaxInt64
 	}
-	return min(max(size, leastBucket), math.MaxInt64/2)
+	return max(size/2+1, leastBucket)
 }
 
 type intervalJoin[K comparable, A, B, U any] struct {

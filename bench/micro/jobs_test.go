@@ -187,7 +187,7 @@ func BenchmarkAggregate(b *testing.B) {
 			events := max(enough, int64(b.N))
 			panes := run(b, keys, events, func(s flow.Stream[event]) flow.Stream[flow.Pane[int64, int64]] {
 				s = s.EventTime(event.time, flow.OutOfOrder(0))
-				return flow.Aggregate(flow.KeyBy(s, func(e event) int64 { return e.Key }).Window(flow.Tumbling(time.Second)), "count", flow.Count[event]())
+				return flow.Aggregate(flow.KeyBy(s, func(e event) int64 { return e.Key }).Window(flow.Tumbling(time.Second)), "aggregate", flow.Count[event]())
 			})
 			b.ReportMetric(float64(panes)/float64(events), "panes/record")
 		})

@@ -171,15 +171,23 @@ func (o op) totalling(op *flow.Op[int64]) flow.Handler[int64, item, item] {
 	}}
 }
 
-// interpret is what the job has to give.
-func (c *randomJob) interpret() (all []item) {
+// interpret is what the job has to give, when a join at its end has left some records out as late.
+func (c *randomJob) interpret(late []item) (all []item) {
 	for _, p := range c.pushes {
 		all = append(all, p.items...)
 	}
 	for i, o := range c.ops {
+		if o.lateJoin() {
+			for _, v := range late {
+				v.Tag -= lateTag
+				if at := slices.Index(all, v); at >= 0 {
+					all = slices.Delete(all, at, at+1)
+				}
+			}
+		}
 		all = o.interpret(all, c.apart && i == 0)
 	}
-	return all
+	return append(all, late...)
 }
 
 func (o op) interpret(in []item, apart bool) (out []item) {

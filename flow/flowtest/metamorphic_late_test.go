@@ -16,7 +16,7 @@ import (
 func (c *randomJob) lates(r *rand.Rand, some func(kinds []string, upto int)) {
 	c.ops = nil
 	some(stateless, 2)
-	kinds := []string{"late tumbling", "late sliding", "late session", "late aside"}
+	kinds := []string{"late tumbling", "late sliding", "late session", "late aside", "late join", "late intervaljoin"}
 	o := op{kind: kinds[r.IntN(len(kinds))], a: 1 + r.Int64N(5), b: 1 + r.Int64N(5), rebalance: r.IntN(2) == 0}
 	for i := range 2 {
 		o.parallelism[i], o.chaining[i] = r.IntN(5), r.IntN(6)
@@ -43,9 +43,37 @@ func (o op) addLate(s flow.Stream[item], name string, options []flow.Option) flo
 	return counts.Union(flow.Map(flow.ReadSide(counts, lateItems), name+" late", func(v item) item { return item{Key: v.Key, V: 1} }))
 }
 
+// addLateJoin joins, and gives what is late with a Tag of its own.
+func (o op) addLateJoin(left, right flow.Stream[item], name string, options []flow.Option) flow.Stream[item] {
+	o.kind = strings.TrimPrefix(o.kind, "late ")
+	options = append(slices.Clone(options), flow.LateLeftTo(lateItems), flow.LateRightTo(lateItems))
+	pairs := o.addTwo(left, right, name, options)
+	return pairs.Union(flow.Map(flow.ReadSide(pairs, lateItems), name+" late", func(v item) item { v.Tag += lateTag; return v }))
+}
+
+const lateTag = 1 << 20
+
+func (o op) lateJoin() bool { return o.two() && strings.HasPrefix(o.kind, "late ") }
+
+// lateOf is what a join at the end of the job has left out, as it says itself: all others pair as if nothing had been late.
+func (c *randomJob) lateOf(results []item) (late []item) {
+	if len(c.ops) == 0 || !c.ops[len(c.ops)-1].lateJoin() {
+		return nil
+	}
+	for _, v := range results {
+		if v.Tag >= lateTag {
+			late = append(late, v)
+		}
+	}
+	return late
+}
+
 // reduce leaves of the results what does not depend on timing.
 func (c *randomJob) reduce(all []item) (rest []item) {
 	if len(c.ops) == 0 || !strings.HasPrefix(c.ops[len(c.ops)-1].kind, "late ") {
+		return all
+	}
+	if c.ops[len(c.ops)-1].lateJoin() {
 		return all
 	}
 	if c.ops[len(c.ops)-1].kind == "late aside" {

@@ -196,7 +196,7 @@ func (c *randomJob) check(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	want := c.interpret()
+	want := c.interpret(c.lateOf(got))
 	got, want = c.reduce(got), c.reduce(want)
 	slices.SortFunc(got, compareItems)
 	slices.SortFunc(want, compareItems)

@@ -2,6 +2,7 @@ package flowtest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thalweg-io/thalweg/flow"
@@ -11,7 +12,7 @@ import (
 
 // two reports whether an operator has two inputs.
 func (o op) two() bool {
-	return slices.Contains([]string{"connect", "join", "intervaljoin", "sliding join"}, o.kind)
+	return slices.Contains([]string{"connect", "join", "intervaljoin", "sliding join", "late join", "late intervaljoin"}, o.kind)
 }
 
 // left is the part of a stream that is the first input.
@@ -35,6 +36,8 @@ func (o op) lastOf(at int64) int64 {
 func (o op) addTwo(left, right flow.Stream[item], name string, options []flow.Option) flow.Stream[item] {
 	a, b := flow.KeyBy(left, key), flow.KeyBy(right, key)
 	switch o.kind {
+	case "late join", "late intervaljoin":
+		return o.addLateJoin(left, right, name, options)
 	case "connect":
 		return flow.Connect(a, b, name, o.connecting, options...)
 	case "join":
@@ -109,7 +112,7 @@ func (o op) interpretTwo(key int64, items []item, apart bool) (out []item) {
 
 // pairs is what a join makes of two records of a key.
 func (o op) pairs(a, b item) (out []item) {
-	switch o.kind {
+	switch strings.TrimPrefix(o.kind, "late ") {
 	case "join":
 		if last := o.lastOf(a.At); last == o.lastOf(b.At) {
 			out = append(out, paired(a, b, last))
