@@ -76,6 +76,27 @@ func TestMistakes(t *testing.T) {
 		"bound": {func(j *flow.Job) {
 			sink(source(j).EventTime(func(int) time.Time { return time.Time{} }, flow.OutOfOrder(-1))) // mistake
 		}, []string{`OutOfOrder\(-1ns\): a bound is not negative`}},
+		"no group": {func(j *flow.Job) {
+			sink(source(j).EventTime(func(int) time.Time { return time.Time{} }, flow.Aligned("", time.Minute))) // mistake
+		}, []string{`Aligned\("", 1m0s\): the group needs a name`}},
+		"no drift": {func(j *flow.Job) {
+			sink(source(j).EventTime(func(int) time.Time { return time.Time{} }, flow.Aligned("g", 0))) // mistake
+		}, []string{`Aligned\("g", 0s\): .*the drift is above 0`}},
+		"aligned behind an exchange": {func(j *flow.Job) {
+			sink(source(j).Rebalance().EventTime(func(int) time.Time { return time.Time{} }, flow.Aligned("g", time.Minute))) // mistake
+		}, []string{`Aligned holds the splits of a source.*put it right behind the source`}},
+		"two drifts": {func(j *flow.Job) {
+			at := func(int) time.Time { return time.Time{} }
+			other := flow.From(j, "other", of([]int{1})).EventTime(at, flow.Aligned("g", time.Minute))
+			sink(other.Union(source(j).EventTime(at, flow.Aligned("g", time.Hour)))) // mistake
+		}, []string{`source event time: Aligned\("g", 1h0m0s\): other event time has said Aligned\("g", 1m0s\): a group has one drift`}},
+		"aligned twice": {func(j *flow.Job) {
+			at := func(int) time.Time { return time.Time{} }
+			s := source(j)
+			one := s.EventTime(at, flow.Aligned("g", time.Minute))
+			two := flow.Map(s, "map", same).EventTime(at, flow.Aligned("g", time.Minute)) // mistake
+			sink(one.Union(two))
+		}, []string{`map event time: Aligned\("g", 1m0s\): source event time is Aligned, and in the chain of source "source" as well`}},
 		"state": {func(j *flow.Job) {
 			p := flow.Process(flow.KeyBy(source(j), same), "process", func(op *flow.Op[int]) flow.Handler[int, int, int] { // mistake
 				flow.NewValue[withChannel](op, "channel")

@@ -20,6 +20,7 @@ type TimeOption struct{ set func(*timeSettings) }
 type timeSettings struct {
 	bound    time.Duration
 	idle     time.Duration
+	aligned  alignment
 	problems []string
 }
 
@@ -66,7 +67,11 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 		s.job.fail(where, "%s: %s", name, p)
 	}
 	n := &node{name: name, kind: "eventtime", at: where, takes: elementOf[T]{}, gives: elementOf[T]{}}
-	if settings.idle > 0 {
+	switch {
+	case settings.aligned != (alignment{}):
+		n.aligned = settings.aligned
+		n.inSource = "Aligned holds the splits of a source, and this EventTime is in another task: put it right behind the source"
+	case settings.idle > 0:
 		n.inSource = "Idle watches the splits of a source, and this EventTime is in another task: put it right behind the source"
 	}
 	n.make = func(b *builder, next any) (any, error) {
@@ -75,6 +80,9 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 		if op.idle > 0 {
 			op.clock = b.t.Now
 			b.ticks = append(b.ticks, op)
+		}
+		if n.aligned != (alignment{}) {
+			b.aligned, b.drift = op, int64(settings.aligned.drift)
 		}
 		b.marks = append(b.marks, op)
 		b.add(n, op)
@@ -108,6 +116,7 @@ type splitTime struct {
 	watermark int64 // at its newest position
 	active    int64 // when its last records came
 	idle      bool
+	held      bool // the source does not read it
 }
 
 func (t *timing[T]) Push(b *stream.Batch[T]) error {
@@ -129,7 +138,7 @@ func (t *timing[T]) Push(b *stream.Batch[T]) error {
 		if s.count%watermarkEvery != 0 {
 			break // the batch ends before the position
 		}
-		s.watermark = less(s.highest, t.bound+1)
+		s.watermark = s.progress(t.bound)
 		if low := t.lowest(); low > t.sent {
 			if err := t.push(b, begin, position); err != nil {
 				return err
@@ -195,6 +204,36 @@ func (t *timing[T]) split(number int32) *splitTime {
 // begin has the watermark wait for a split that has given nothing yet: else its first records might come late.
 func (t *timing[T]) begin(split int32) { t.split(split) }
 
+// hold implements marked.
+func (t *timing[T]) hold(split int32, held bool) {
+	s := t.split(split)
+	if s.held = held; !held && t.clock != nil {
+		s.active = t.clock() // its silence, if it is silent, begins now
+	}
+}
+
+// progress implements progressing.
+func (t *timing[T]) progress(split int32) int64 { return t.split(split).progress(t.bound) }
+
+// slowest implements progressing.
+func (t *timing[T]) slowest() int64 {
+	low := int64(stream.MaxWatermark)
+	for _, s := range t.splits {
+		if !s.idle {
+			low = min(low, s.progress(t.bound))
+		}
+	}
+	return low
+}
+
+// progress is what the split's watermark would be if this were a position.
+func (s *splitTime) progress(bound int64) int64 {
+	if s.highest == stream.NoTime {
+		return stream.NoTime
+	}
+	return less(s.highest, bound+1)
+}
+
 // mark is a watermark of a reader that knows more than the times of its records tell.
 func (t *timing[T]) mark(at int64) error { return t.advance(at) }
 
@@ -213,10 +252,7 @@ func (t *timing[T]) Idle() error { return t.next.Idle() }
 func (t *timing[T]) SplitEnd(split int32) error {
 	if s := t.splits[split]; s != nil {
 		delete(t.splits, split)
-		low := int64(stream.NoTime)
-		if s.highest != stream.NoTime {
-			low = less(s.highest, t.bound+1)
-		}
+		low := s.progress(t.bound)
 		if len(t.splits) > 0 {
 			low = t.lowest()
 		}
@@ -235,6 +271,8 @@ func (t *timing[T]) tick(now int64) (next int64, err error) {
 	for _, s := range t.splits {
 		switch {
 		case s.idle:
+		case s.held: // it may not give any
+			active++
 		case s.active == 0: // restored: its silence begins now
 			s.active = now
 			active++
@@ -243,7 +281,7 @@ func (t *timing[T]) tick(now int64) (next int64, err error) {
 		default:
 			active++
 		}
-		if !s.idle && (next == 0 || s.active+t.idle < next) {
+		if !s.idle && !s.held && (next == 0 || s.active+t.idle < next) {
 			next = s.active + t.idle
 		}
 	}

@@ -158,3 +158,51 @@ func TestIdleSplitsHoldNobodyUp(t *testing.T) {
 		t.Errorf("watermark %d", r.low)
 	}
 }
+
+// A split that its source does not read for now is not silent by itself: it becomes idle no sooner than it is read again, and has been silent for long.
+func TestHeldSplitsAreNotIdle(t *testing.T) {
+	r := newRecorder()
+	op := newTiming(r, 10, time.Second)
+	now := int64(1)
+	op.clock = func() int64 { return now }
+	op.begin(1)
+	op.begin(2)
+	if got := op.slowest(); got != stream.NoTime {
+		t.Errorf("before there is anything, the slowest is at %d", got)
+	}
+	push(t, op, 1, ascending(0, 1))
+	push(t, op, 2, ascending(1000, 1))
+	if got := [...]int64{op.progress(1), op.progress(2), op.slowest()}; got != [...]int64{-11, 989, -11} {
+		t.Errorf("they are at %d", got)
+	}
+	tick := func() int64 {
+		next, err := op.tick(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	op.hold(1, true)
+	op.hold(2, true)
+	now += 5 * int64(time.Second)
+	if next := tick(); next != 0 || len(r.log) != 0 || op.slowest() != -11 {
+		t.Errorf("held: next look at %d, slowest at %d, %v", next, op.slowest(), r.log)
+	}
+	op.hold(1, false)
+	op.hold(2, false)
+	if next := tick(); next != now+int64(time.Second) || op.slowest() != -11 {
+		t.Errorf("released: next look at %d, slowest at %d", next, op.slowest())
+	}
+	now += int64(time.Second) / 2
+	push(t, op, 2, ascending(2000, 1))
+	now += int64(time.Second) / 2
+	tick()
+	if got := op.slowest(); got != 1989 {
+		t.Errorf("split 1 is idle: the slowest is at %d", got)
+	}
+	now += int64(time.Second) / 2
+	tick()
+	if got := op.slowest(); got != stream.MaxWatermark || strings.Count(strings.Join(r.log, "\n"), "idle") != 1 {
+		t.Errorf("all are idle: the slowest is at %d; %v", got, r.log)
+	}
+}

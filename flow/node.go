@@ -23,6 +23,8 @@ type node struct {
 	joins    bool // it is a join, which LateLeftTo and LateRightTo are for
 	// times: its output carries event time and watermarks.
 	times bool
+	// aligned is the group that its source's readers are in.
+	aligned alignment
 	// inSource: it must be chained to a source to work; says why.
 	inSource string
 
@@ -118,6 +120,11 @@ type builder struct {
 	marks []marked
 	// memory is released if the chain cannot be built: state of operators that are perhaps not in it yet.
 	memory []func()
+	// aligned is the one that knows how far splits have come, for Aligned, and its drift in ns; nil: there is none.
+	aligned progressing
+	drift   int64
+	// enumerators are those of a vertex that hands out splits.
+	enumerators []coordinator
 	// ends are the side outputs of the operator that is being made.
 	ends sideEnds
 }
@@ -132,6 +139,8 @@ type ticker interface {
 type marked interface {
 	// begin says that a split is open: until it has given records, nothing is known of their times.
 	begin(split int32)
+	// hold says that a split is not read for now, or again: its silence is not its own.
+	hold(split int32, held bool)
 	// mark hands a watermark on, unless it is behind the operator's own.
 	mark(at int64) error
 }

@@ -123,6 +123,7 @@ func (j *Job) complete() {
 func (j *Job) chains() *stream.Graph {
 	g := &stream.Graph{Job: &thalwegv1.JobGraph{Name: j.name, Checkpoints: j.checkpoints}}
 	ids := make(map[*node]string) // of each node's vertex
+	cohorts := j.cohorts()
 	for _, head := range j.nodes {
 		if len(head.inputs) == 1 && head.inputs[0].chained {
 			continue
@@ -135,12 +136,14 @@ func (j *Job) chains() *stream.Graph {
 				j.fail(n.at, "operator %q: %s", n.name, n.inSource)
 			}
 		}
-		if head.takes == nil {
-			splits := vertexID(head.uid() + splitsSuffix)
-			g.Job.Vertices = append(g.Job.Vertices, enumeratorVertex(head, splits))
-			g.Vertices = append(g.Vertices, &stream.Vertex{Build: head.buildEnumerator})
-			g.Job.Edges = append(g.Job.Edges, &thalwegv1.Edge{Id: int32(len(g.Job.Edges)), From: splits, To: id,
-				Partitioning: thalwegv1.Partitioning_PARTITIONING_COORDINATOR})
+		if c := cohorts[head]; c != nil && c.sources[0] == head {
+			v := enumeratorVertex(c)
+			g.Job.Vertices = append(g.Job.Vertices, v)
+			g.Vertices = append(g.Vertices, &stream.Vertex{Build: c.buildEnumerators})
+			for _, source := range c.sources {
+				g.Job.Edges = append(g.Job.Edges, &thalwegv1.Edge{Id: int32(len(g.Job.Edges)), From: v.Id, To: vertexID(source.uid()),
+					Partitioning: thalwegv1.Partitioning_PARTITIONING_COORDINATOR})
+			}
 		}
 		for _, e := range head.inputs { // members behind the head have no edge but the chain's
 			e.id = len(g.Job.Edges)
@@ -177,10 +180,17 @@ func chainVertex(members []*node, id string) *thalwegv1.Vertex {
 	return v
 }
 
-func enumeratorVertex(source *node, id string) *thalwegv1.Vertex {
-	return &thalwegv1.Vertex{Id: id, Name: source.name + " splits", Parallelism: 1, MaxParallelism: 1, SlotGroup: source.settings.slotGroup,
-		Operators:   []*thalwegv1.Operator{{Uid: source.uid() + splitsSuffix, Kind: "enumerator"}},
-		Coordinator: true}
+// enumeratorVertex has the id and the slot group of the first source's.
+func enumeratorVertex(c *cohort) *thalwegv1.Vertex {
+	first := c.sources[0]
+	v := &thalwegv1.Vertex{Id: vertexID(first.uid() + splitsSuffix), Parallelism: 1, MaxParallelism: 1, SlotGroup: first.settings.slotGroup, Coordinator: true}
+	names := make([]string, len(c.sources))
+	for i, source := range c.sources {
+		names[i] = source.name
+		v.Operators = append(v.Operators, &thalwegv1.Operator{Uid: source.uid() + splitsSuffix, Kind: "enumerator"})
+	}
+	v.Name = strings.Join(names, ", ") + " splits"
+	return v
 }
 
 // vertexID has the form of Flink's: 32 hexadecimal digits.
@@ -340,11 +350,14 @@ func (n *node) outputOf(b *builder, side string, gives element) (any, error) {
 	return gives.fanout(next), nil
 }
 
-func (n *node) buildEnumerator(t *stream.TaskContext) (*stream.Chain, error) {
+func (c *cohort) buildEnumerators(t *stream.TaskContext) (*stream.Chain, error) {
 	b := &builder{t: t, chain: &stream.Chain{}}
-	if err := n.enumerate(b); err != nil {
-		return nil, n.wrap(err)
+	for _, source := range c.sources {
+		if err := source.enumerate(b); err != nil {
+			return nil, source.wrap(err)
+		}
 	}
+	b.chain.Coordinator = &coordinating{enumerators: b.enumerators, drift: int64(c.drift)}
 	return b.chain, nil
 }
 

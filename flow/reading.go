@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/thalweg-io/thalweg/internal/stream"
+	"github.com/thalweg-io/thalweg/internal/stream/drift"
 )
 
 // enumerating runs a source's enumerator in its own vertex: the root where the source's barriers start.
@@ -23,7 +24,7 @@ type enumerating[T any] struct {
 func enumerateSplits[T any](b *builder, n *node, src Source[T]) error {
 	op := &enumerating[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}}
 	b.chain.Operators = append(b.chain.Operators, stream.NamedOperator{UID: n.uid() + splitsSuffix, Operator: op})
-	b.chain.Coordinator = op
+	b.enumerators = append(b.enumerators, op)
 	return nil
 }
 
@@ -89,7 +90,7 @@ func (e *enumerating[T]) begin(readers int) {
 }
 
 // Request comes from a reader that has nothing left to read.
-func (e *enumerating[T]) Request(reader int, _ []byte) error {
+func (e *enumerating[T]) Request(reader int) error {
 	splits, err := e.enumerator.Next(reader, e.c.Readers)
 	if err != nil {
 		return fmt.Errorf("source %s: %w", e.name, err)
@@ -109,20 +110,21 @@ func (e *enumerating[T]) Request(reader int, _ []byte) error {
 // reading drives a source's chain: it reads the splits that its subtask was given in turn, a batch at a time.
 type reading[T any] struct {
 	stream.Base
-	name   string
-	src    Source[T]
-	task   taskOf
-	next   stream.Input[T]
-	ticks  []ticker
-	due    int64 // when they are to be called again, at the latest; 0: any time
-	marks  []marked
-	splits []*openSplit[T]
-	number int32 // of the next split: numbers are not used again, and survive a restore
-	asked  bool  // the enumerator has been asked and has not answered
-	noMore bool
-	turn   int
-	batch  stream.Batch[T]
-	times  []int64
+	name    string
+	src     Source[T]
+	task    taskOf
+	next    stream.Input[T]
+	ticks   []ticker
+	due     int64 // when they are to be called again, at the latest; 0: any time
+	marks   []marked
+	aligned *aligning // with others; nil: not
+	splits  []*openSplit[T]
+	number  int32 // of the next split: numbers are not used again, and survive a restore
+	asked   bool  // the enumerator has been asked and has not answered
+	noMore  bool
+	turn    int
+	batch   stream.Batch[T]
+	times   []int64
 }
 
 // openSplit is a split that is being read.
@@ -130,6 +132,7 @@ type openSplit[T any] struct {
 	number int32
 	reader Reader[T]
 	wait   Next
+	held   bool // it waits for others of its group
 }
 
 func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
@@ -138,6 +141,9 @@ func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
 	op.times = make([]int64, batchSize)
 	for i := range op.times {
 		op.times[i] = stream.NoTime
+	}
+	if b.aligned != nil {
+		op.aligned = &aligning{drift.NewReader(b.drift), b.aligned}
 	}
 	b.add(n, op)
 	b.chain.Source = op
@@ -210,6 +216,14 @@ func (r *reading[T]) NoMoreSplits() error {
 
 // Poll does a slice of work: one batch of one split, so that splits of any number get their turn.
 func (r *reading[T]) Poll(*stream.PollContext) (stream.Status, error) {
+	status, err := r.slice()
+	if err != nil {
+		return stream.Status{}, err
+	}
+	return status, r.come()
+}
+
+func (r *reading[T]) slice() (stream.Status, error) {
 	if err := r.tick(); err != nil {
 		return stream.Status{}, err
 	}
@@ -220,6 +234,9 @@ func (r *reading[T]) Poll(*stream.PollContext) (stream.Status, error) {
 	for range r.splits {
 		r.turn = (r.turn + 1) % len(r.splits)
 		split := r.splits[r.turn]
+		if r.held(split) {
+			continue
+		}
 		if at, ok := split.wait.Time(); ok && at.After(now) {
 			earliest = sooner(earliest, at)
 			continue
@@ -335,7 +352,7 @@ func (r *reading[T]) Ring(now int64) error {
 			r.due = next
 		}
 	}
-	return nil
+	return r.come() // splits may have become idle
 }
 
 func sooner(a, b time.Time) time.Time {

@@ -18,6 +18,7 @@ import (
 var cores = []string{
 	"internal/scheduler",
 	"internal/stream/align",
+	"internal/stream/drift",
 	"internal/taskmanager/core",
 	"internal/ha/zookeeper/election.go",
 	"internal/ha/zookeeper/stages.go",

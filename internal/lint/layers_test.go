@@ -35,6 +35,7 @@ var rules = []rule{
 	{"internal/scheduler/...", values},
 	{"internal/taskmanager/core", values},
 	{"internal/stream/align", values},
+	{"internal/stream/drift", nil},
 
 	// The runtime of tasks, and the shell of a term, which also serves a job in one process.
 	{"internal/state/...", with(values, "internal/codec/...", "internal/storage")},

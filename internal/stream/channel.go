@@ -33,6 +33,7 @@ const (
 	finished
 	assignment
 	noMoreSplits
+	slowest // of a group of readers: how far it has come
 )
 
 // element is what travels on a channel, in order.
@@ -44,7 +45,7 @@ type element struct {
 	frame   []byte     // records from another process, encoded
 	buffer  *buffer    // that frame lies in: the gate frees it
 	weight  int        // of records: bytes, about, for the sender's credit; those of the encoding before it was compressed
-	at      int64      // watermark
+	at      int64      // watermark, slowest
 	id      int64      // cancelMarker
 	barrier align.Barrier
 	payload []byte // assignment
@@ -120,6 +121,11 @@ func (c *inChannel) connect(up upstream) bool {
 
 func (c *inChannel) put(e element) {
 	c.mu.Lock()
+	if e.kind == slowest && c.mu.head < len(c.mu.q) && c.mu.q[len(c.mu.q)-1].kind == slowest { // only the newest counts, and a reader may be held up for long
+		c.mu.q[len(c.mu.q)-1] = e
+		c.mu.Unlock()
+		return
+	}
 	if c.mu.head > 0 && len(c.mu.q) == cap(c.mu.q) { // what was taken makes room: a queue that is never empty must not grow
 		n := copy(c.mu.q, c.mu.q[c.mu.head:])
 		clear(c.mu.q[n:])
@@ -208,7 +214,7 @@ func (c *inChannel) request(event []byte, ended bool) {
 // outChannel is the sending end, owned by its task but for the way back.
 type outChannel struct {
 	task       *task
-	index      int          // of the receiving subtask
+	index      int          // in the task's outs: the number that a coordinator knows the reader by
 	local      *inChannel   // in this process
 	remote     *sendChannel // or on a connection
 	unconsumed atomic.Int32 // batches

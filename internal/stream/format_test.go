@@ -45,6 +45,7 @@ func TestFrameFormat(t *testing.T) {
 		{"finished", appendElement(nil, 7, element{kind: finished})},
 		{"assignment", appendElement(nil, 7, element{kind: assignment, payload: []byte("split")})},
 		{"no more splits", appendElement(nil, 7, element{kind: noMoreSplits})},
+		{"slowest", appendElement(nil, 7, element{kind: slowest, at: -2})},
 		{"credit", appendCredit(nil, 7, 8, 65536)},
 		{"request", appendRequest(nil, 7, []byte("event"), false)},
 		{"request of an ended reader", appendRequest(nil, 7, nil, true)},

@@ -14,7 +14,7 @@ import (
 )
 
 // exchangeVersion is the version of what travels on a data connection, docs/format/exchange.md. Both ends have the same.
-const exchangeVersion = 3
+const exchangeVersion = 4
 
 // A frame on a data connection, docs/format/exchange.md; all numbers are little-endian:
 //
@@ -37,6 +37,7 @@ const (
 	frameCredit  // to the sender: batches consumed u32 | their bytes u64
 	frameRequest // to the sender: ended u8 | the event
 	framePacked  // records, compressed: see compress.go
+	frameSlowest // at i64
 )
 
 const (
@@ -146,6 +147,8 @@ func appendElement(dst []byte, channel uint32, e element) []byte {
 		dst = append(beginFrame(dst, channel, frameAssign), e.payload...)
 	case noMoreSplits:
 		dst = beginFrame(dst, channel, frameNoMore)
+	case slowest:
+		dst = le.AppendUint64(beginFrame(dst, channel, frameSlowest), uint64(e.at))
 	default:
 		panic(fmt.Sprintf("element of kind %d has no frame", e.kind))
 	}
@@ -190,7 +193,7 @@ func bodySize(t frameType) (n int, fixed bool) {
 	switch t {
 	case frameIdle, frameEnd, frameFinished, frameNoMore:
 		return 0, true
-	case frameWatermark, frameCancel:
+	case frameWatermark, frameCancel, frameSlowest:
 		return 8, true
 	case frameBarrier:
 		return 33, true
@@ -230,6 +233,8 @@ func elementOf(f frame, b *buffer) (element, error) {
 		return element{kind: assignment, payload: append([]byte(nil), body...)}, nil
 	case frameNoMore:
 		return element{kind: noMoreSplits}, nil
+	case frameSlowest:
+		return element{kind: slowest, at: int64(le.Uint64(body))}, nil
 	}
 	return element{}, fmt.Errorf("a frame of unknown type %d: %w", t, codec.ErrCorrupt)
 }

@@ -35,7 +35,7 @@ func wireCodec(t testing.TB) codec.Codec[wireRecord] {
 
 func TestElementsSurviveTheirFrames(t *testing.T) {
 	sent := []element{
-		{kind: watermark, at: -5}, {kind: watermark, at: MaxWatermark}, {kind: idle}, {kind: cancelMarker, id: 9}, {kind: end}, {kind: finished}, {kind: noMoreSplits},
+		{kind: watermark, at: -5}, {kind: watermark, at: MaxWatermark}, {kind: idle}, {kind: cancelMarker, id: 9}, {kind: end}, {kind: finished}, {kind: noMoreSplits}, {kind: slowest, at: -7},
 		{kind: barrier, barrier: align.Barrier{Epoch: 3, ID: 7, Base: 6, Deadline: time.Second, Final: true}},
 		{kind: assignment, payload: []byte("split")},
 	}

@@ -37,15 +37,28 @@ type options struct {
 	closed    func(*TaskContext) // of the sink
 	hold      [2]atomic.Bool     // the reader stops polling
 	compress  func(host int) bool
+	say       []byte // each reader says this first
+	heard     func(reader int, event []byte, c *CoordinatorContext)
+	slowest   func(reader int, at int64)
 }
 
 type coord struct {
 	Base
-	c *CoordinatorContext
+	o     *options
+	which int
+	c     *CoordinatorContext
 }
 
 func (c *coord) Start(x *CoordinatorContext) error { c.c = x; return nil }
-func (c *coord) Request(r int, _ []byte) error     { c.c.NoMoreSplits(r); return nil }
+func (c *coord) Request(r int, event []byte) error {
+	if len(event) > 0 {
+		c.o.heard(c.which, event, c.c)
+		return nil
+	}
+	c.c.NoMoreSplits(r)
+	return nil
+}
+func (c *coord) ReaderEnded(int) {}
 
 type src struct {
 	Base
@@ -59,10 +72,14 @@ type src struct {
 }
 
 func (s *src) Assign([]byte) error { return nil }
+func (s *src) Slowest(at int64)    { s.o.slowest(s.which, at) }
 func (s *src) NoMoreSplits() error { s.over = true; return nil }
 func (s *src) Poll(*PollContext) (Status, error) {
 	if !s.asked {
 		s.asked = true
+		if s.o.say != nil {
+			s.t.Request(s.o.say)
+		}
 		s.t.Request(nil)
 	}
 	if s.o.limit > 0 && s.n >= s.o.limit {
@@ -132,7 +149,7 @@ func graph(o *options) *Graph {
 	}
 	for i := range 2 {
 		vertex(fmt.Sprintf("c%d", i), func(t *TaskContext) (*Chain, error) {
-			c := &coord{}
+			c := &coord{o: o, which: i}
 			return &Chain{Operators: []NamedOperator{{"c", c}}, Coordinator: c}, nil
 		})
 	}

@@ -186,6 +186,8 @@ type Source interface {
 	// Assign adds a split. NoMoreSplits says that none follows.
 	Assign(split []byte) error
 	NoMoreSplits() error
+	// Slowest says how far the slowest reader of its group has come; only the newest counts. Poll follows.
+	Slowest(at int64)
 	// Poll pushes one slice of records downstream: at most about a millisecond's work, and a batch. Before it returns Ended it
 	// has given MaxWatermark and End downstream.
 	Poll(*PollContext) (Status, error)
@@ -225,12 +227,32 @@ type Coordinator interface {
 	Start(c *CoordinatorContext) error
 	// Request is an event of a reader: "split done", "want another".
 	Request(reader int, event []byte) error
+	// ReaderEnded says that a reader has nothing left to read. It comes once for each, behind its last request; after a restore that had covered the
+	// end of all of them, without Start.
+	ReaderEnded(reader int)
 }
 
 // CoordinatorContext is how a coordinator reaches its readers: in-band, on the channel that carries barriers.
 type CoordinatorContext struct {
-	Readers int
+	Readers int // numbered from 0, those of one vertex behind those of another
+	first   int // in the task's outs
 	t       *task
+}
+
+// Of is the context of the readers that one outgoing edge leads to, in order of edge id: they are numbered from 0 there, and behind first here.
+func (c *CoordinatorContext) Of(edge int) (of *CoordinatorContext, first int) {
+	for _, e := range c.t.host.graph.Job.Edges {
+		if e.From != c.t.id.Vertex {
+			continue
+		}
+		n := len(c.t.edges[int(e.Id)])
+		if edge == 0 {
+			return &CoordinatorContext{Readers: n, first: first, t: c.t}, first
+		}
+		first += n
+		edge--
+	}
+	panic(fmt.Sprintf("vertex %s has %d outgoing edges too few", c.t.id.Vertex, edge+1))
 }
 
 // maxPayload is the most bytes of a split, or of an event of a reader: what a frame has room for. It holds within a process as well, so that what
@@ -243,13 +265,18 @@ func (c *CoordinatorContext) Assign(reader int, split []byte) error {
 		return fmt.Errorf("a split of %d bytes for reader %d: at most %d can be handed to a reader; let splits say what is to be read, "+
 			"such as a file's name and a range, and not hold it", len(split), reader, maxPayload)
 	}
-	c.t.outs[reader].control(element{kind: assignment, payload: split})
+	c.t.outs[c.first+reader].control(element{kind: assignment, payload: split})
 	return nil
 }
 
 // NoMoreSplits tells a reader that it has all it will get.
 func (c *CoordinatorContext) NoMoreSplits(reader int) {
-	c.t.outs[reader].control(element{kind: noMoreSplits})
+	c.t.outs[c.first+reader].control(element{kind: noMoreSplits})
+}
+
+// Slowest tells a reader how far the slowest of its group has come.
+func (c *CoordinatorContext) Slowest(reader int, at int64) {
+	c.t.outs[c.first+reader].control(element{kind: slowest, at: at})
 }
 
 // TaskContext is what a chain is built with. Its methods may be called from any goroutine.

@@ -530,6 +530,9 @@ func (t *task) element(i int, c *inChannel, e *element) error {
 	case noMoreSplits:
 		t.status = More
 		return t.chain.Source.NoMoreSplits()
+	case slowest:
+		t.status = More
+		t.chain.Source.Slowest(e.at)
 	}
 	return nil
 }
@@ -641,6 +644,7 @@ func (t *task) open(m mail) error {
 		if !m.ended {
 			return t.chain.Coordinator.Request(m.reader, m.event)
 		}
+		t.chain.Coordinator.ReaderEnded(m.reader)
 		if t.readersLeft--; t.readersLeft == 0 && !t.ended {
 			for _, o := range t.outs {
 				o.control(element{kind: end})
