@@ -97,16 +97,16 @@ func ranking(op *flow.Op[int64], n int) flow.Handler[int64, count, Rank] {
 		bests.Clear()
 		return nil
 	})
+	var hand best
+	place := func(all *[]best) {
+		if at, _ := slices.BinarySearchFunc(*all, hand, before); at < n {
+			*all = slices.Insert((*all)[:min(len(*all), n-1)], at, hand)
+		}
+	}
 	return flow.Handler[int64, count, Rank]{Record: func(c *flow.Ctx[int64], v count, _ *flow.Out[Rank]) error {
 		over.Set(c, c.Time())
-		all, _ := bests.Get()
-		b := best{v.Key, v.Value}
-		at, _ := slices.BinarySearchFunc(all, b, before)
-		if at == n {
-			return nil
-		}
-		all = slices.Insert(all, at, b)
-		bests.Set(all[:min(n, len(all))])
+		hand = best{v.Key, v.Value}
+		bests.Update(place)
 		return nil
 	}}
 }
