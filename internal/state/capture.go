@@ -156,12 +156,13 @@ func (c *captured[K, V]) make(space int64, b []byte) {
 			end += (*(*ref)(unsafe.Add(slot, c.l.keyOff))).length()
 			c.key = c.l.keyOf(b[size:end])
 		}
-		val := (*V)(unsafe.Add(slot, c.l.valOff))
+		val := &c.one[0]
 		if c.l.boxed {
 			begin := end
 			end += (*(*ref)(unsafe.Add(slot, c.l.valOff))).length()
 			c.unbox(b[begin:end])
-			val = &c.one[0]
+		} else {
+			val = (*V)(unsafe.Add(slot, c.l.valOff))
 		}
 		c.put(c.group(hash), space, &c.key, val)
 		b = b[(end+7)&^7:]
