@@ -86,7 +86,7 @@ const (
 
 // sweepShare is the part of a busy task's time that the sweep takes: with what records take longer whose entries they save first, less than a tenth. A task
 // that rests gives it all that is left.
-const sweepShare = 25
+const sweepShare = 36
 
 // What waits to be written: beyond the first the sweep rests; beyond the second, as changes go on, the snapshot is given up.
 const (
