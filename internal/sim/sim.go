@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/thalweg-io/thalweg/internal/ha/zkmodel"
@@ -130,7 +131,7 @@ func Run(seed uint64, mode Mode, trace io.Writer) Result {
 		}
 		s.now = e.at
 		s.count++
-		s.deliver(e.proc, e.life, e.run)
+		s.guarded(e)
 		if s.count > maxEvents {
 			s.fail("V2: %d events, and the run has come to %v only", s.count, s.now)
 		}
@@ -143,6 +144,16 @@ func Run(seed uint64, mode Mode, trace io.Writer) Result {
 	}
 	return Result{Seed: seed, Mode: mode, Violation: s.failed, Options: s.o.String(), Faults: s.faults, Simulated: s.now, Events: s.count,
 		Completed: s.truth.completions, Adopted: s.truth.adoptions, Restarted: s.truth.generations - 1, Leaderless: s.truth.leaderless, Finished: s.truth.result != nil}
+}
+
+// guarded delivers an event. A core that refuses to go on, by a panic, has found something out as an invariant does, and the seed is worth knowing.
+func (s *Sim) guarded(e *event) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.fail("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	s.deliver(e.proc, e.life, e.run)
 }
 
 // after schedules something; nil is the world, which is never paused.
