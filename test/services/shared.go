@@ -39,7 +39,8 @@ func (s *Shared) ZooKeeper(t testing.TB) *ZooKeeper {
 	defer s.mu.Unlock()
 	if s.mu.zooKeeper == nil && s.mu.zooKeeperErr == nil {
 		s.mu.zooKeeperErr = s.startLocked(func(ctx context.Context, dir string) (err error) {
-			s.mu.zooKeeper, err = StartZooKeeper(ctx, ZooKeeperOptions{Dir: filepath.Join(dir, "zookeeper")})
+			// Without fsync: tests kill processes, never the machine, and beside compilers an fsync can outlast a test's session.
+			s.mu.zooKeeper, err = StartZooKeeper(ctx, ZooKeeperOptions{Dir: filepath.Join(dir, "zookeeper"), JVM: []string{"-Dzookeeper.forceSync=no"}})
 			return err
 		})
 	}

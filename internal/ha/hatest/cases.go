@@ -585,7 +585,7 @@ func wiped(r *run) {
 	h := r.lead(a)
 	r.must(h.Settle(r.ctx(), ha.Create("x", nil)))
 	r.cluster.Wipe(r.T)
-	r.over(h, ha.ErrFenced, ha.ErrSessionLost)
+	r.over(h, ha.ErrFenced, ha.ErrSessionLost, ha.ErrLeaseExpired) // whatever it notices first
 	select {
 	case err := <-a.ended:
 		r.wantErr(err, ha.ErrOtherCluster)

@@ -2,6 +2,7 @@ package zookeeper_test
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"sort"
@@ -72,18 +73,46 @@ func admin(t *testing.T, e *zkmodel.Ensemble) zookeeper.Client {
 	return c
 }
 
-// ask repeats a request until there is a connection.
-func ask(t *testing.T, c zookeeper.Client, r zookeeper.Request) zookeeper.Response {
-	t.Helper()
+// answer repeats a request until the servers answer it. One whose answer was lost is asked again, so it must not matter if it is
+// done twice.
+func answer(t *testing.T, c zookeeper.Client, r zookeeper.Request) (zookeeper.Response, error) {
 	for {
 		resp, err := c.Do(t.Context(), r)
-		if err == nil {
-			return resp
-		}
-		if t.Context().Err() != nil || c.Status().Connected {
-			t.Fatalf("%v: %v", r, err)
+		if t.Context().Err() != nil || !errors.Is(err, zookeeper.ErrNotSent) && !errors.Is(err, zookeeper.ErrLost) {
+			return resp, err
 		}
 		time.Sleep(5 * time.Millisecond) // not for order: to poll
+	}
+}
+
+// ask is answer for what must not be refused.
+func ask(t *testing.T, c zookeeper.Client, r zookeeper.Request) zookeeper.Response {
+	t.Helper()
+	resp, err := answer(t, c, r)
+	if err != nil {
+		t.Fatalf("%v: %v", r, err)
+	}
+	return resp
+}
+
+// remove deletes a node and all below it, whoever else adds to it or deletes from it meanwhile.
+func remove(t *testing.T, c zookeeper.Client, path string) {
+	t.Helper()
+	for {
+		_, err := answer(t, c, zookeeper.Request{Kind: zookeeper.Delete, Path: path, Version: -1})
+		if err == nil || errors.Is(err, zookeeper.ErrNoNode) {
+			return
+		}
+		if !errors.Is(err, zookeeper.ErrNotEmpty) {
+			t.Fatalf("delete %s: %v", path, err)
+		}
+		r, err := answer(t, c, zookeeper.Request{Kind: zookeeper.Children, Path: path})
+		if err != nil && !errors.Is(err, zookeeper.ErrNoNode) {
+			t.Fatalf("children of %s: %v", path, err)
+		}
+		for _, child := range r.Children {
+			remove(t, c, path+"/"+child)
+		}
 	}
 }
 
@@ -97,13 +126,13 @@ func usurp(t *testing.T, c zookeeper.Client, root string) {
 	node["epoch"] = node["epoch"].(float64) + 1
 	node["incarnation"], node["latch"] = "nobody", "none"
 	data, _ := json.Marshal(node)
-	ask(t, c, zookeeper.Request{Kind: zookeeper.Set, Path: root + "/leader/epoch", Data: data, Version: r.Stat.Version})
+	ask(t, c, zookeeper.Request{Kind: zookeeper.Set, Path: root + "/leader/epoch", Data: data, Version: -1})
 }
 
 func deleteLatch(t *testing.T, c zookeeper.Client, root string) {
 	names := ask(t, c, zookeeper.Request{Kind: zookeeper.Children, Path: root + "/leader/latch"}).Children
 	sort.Slice(names, func(i, j int) bool { return names[i][len(names[i])-10:] < names[j][len(names[j])-10:] })
-	ask(t, c, zookeeper.Request{Kind: zookeeper.Delete, Path: root + "/leader/latch/" + names[0], Version: -1})
+	remove(t, c, root+"/leader/latch/"+names[0])
 }
 
 // contains tells whether a write contains an operation of that kind.

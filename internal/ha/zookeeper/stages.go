@@ -205,6 +205,9 @@ func (e *Election) initialized(err error) {
 		e.again()
 	case e.created < len(e.paths.directories()):
 		e.created++
+		if e.created == len(e.paths.directories()) && e.cluster != "" {
+			e.stage = readEpoch // there was an epoch: who removed the latches may be removing it, and then it is not ours to make
+		}
 	default:
 		e.stage = readEpoch
 	}
