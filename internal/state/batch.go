@@ -1,9 +1,6 @@
 package state
 
-import (
-	"math/bits"
-	"unsafe"
-)
+import "unsafe"
 
 // Records are looked up in runs of this many: while one is worked on, the lines that the next one needs are on their way from memory.
 const ahead = 64
@@ -84,45 +81,34 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 // resolve turns the home lines of a run into the places of its values.
 func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uint64) error {
 	run.base, run.fresh = s.space.base, 0
-	hashes = hashes[:run.n]
-	var left uint64
-	if t.four {
-		left = resolveFour(run.base, &run.at, hashes, t.now, &t.scratchAt)
-	} else {
-		left = s.resolveEach(t, run, keys, hashes)
+	if !t.four {
+		t.walk(&run.at, hashes[:run.n])
 	}
-	for ; left != 0; left &= left - 1 {
-		i := bits.TrailingZeros64(left)
+	for i := 0; i < run.n; i++ {
 		if t.four {
-			if slot := inLine(unsafe.Add(run.base, run.at[i]), hashes[i]); slot != nil {
-				t.change(slot, hashes[i]) // a key that comes twice has been by now
-				run.at[i] = s.offset(slot)
+			if i = resolveFour(run.base, &run.at, hashes[:run.n], i, t.now); i == run.n {
+				break
+			}
+			if slot := inLine(unsafe.Add(run.base, run.at[i&(ahead-1)]), hashes[i]); slot != nil {
+				t.touch(slot, hashes[i])
+				run.at[i&(ahead-1)] = s.offset(slot)
+				continue
+			}
+		} else {
+			slot := unsafe.Add(run.base, run.at[i&(ahead-1)])
+			if stamp := *word(slot) ^ wordOf(hashes[i]); stamp <= stampMask && t.holds(slot, &keys[i]) {
+				if stamp != t.now {
+					t.touch(slot, hashes[i])
+				}
+				run.at[i&(ahead-1)] += uint64(s.l.valOff)
 				continue
 			}
 		}
-		if err := s.resolveSlowly(t, run, i, left, keys, hashes); err != nil {
+		if err := s.resolveSlowly(t, run, i, keys, hashes); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// resolveEach is the first step of resolve for other lines than those of four. It returns which keys are left: bit i is that of the i-th.
-func (s *store[K, V]) resolveEach(t *table[K], run *Slots[V], keys []K, hashes []uint64) (left uint64) {
-	t.walk(&run.at, hashes)
-	for i, h := range hashes {
-		slot := unsafe.Add(run.base, run.at[i&(ahead-1)])
-		stamp := *word(slot) ^ wordOf(h)
-		if stamp > stampMask || !t.holds(slot, &keys[i]) {
-			left |= 1 << i
-			continue
-		}
-		if stamp != t.now {
-			t.touch(slot, h)
-		}
-		run.at[i&(ahead-1)] += uint64(s.l.valOff)
-	}
-	return left
 }
 
 // walk goes from the home slots of a run on to the first slot whose hash is right. A key that is a ref is not compared yet: in a large table its bytes
@@ -152,37 +138,28 @@ func (t *table[K]) walk(at *[ahead]uint64, hashes []uint64) {
 	}
 	for i := range hashes {
 		r := *(*ref)(unsafe.Add(base, at[i&(ahead-1)]+uint64(t.l.keyOff)))
-		t.scratchAt[i&(ahead-1)] = uint64(r>>refLengthBits) * blobUnit
+		t.keysAt[i&(ahead-1)] = uint64(r>>refLengthBits) * blobUnit
 	}
-	prefetch(base, &t.scratchAt, len(hashes))
+	prefetch(base, &t.keysAt, len(hashes))
 }
 
-// resolveFour is the first step of resolve for lines of four. It leaves keys whose entry is not in its home line, or has not changed in this interval yet.
-// All four words of a line are read, and the answers added up instead of branching on each: which one it is cannot be predicted, and a wrong guess waits
-// for memory. Of an entry that is not there the next line is asked for: the first one of a run would be waited for, the others come meanwhile.
-func resolveFour(base unsafe.Pointer, at *[ahead]uint64, hashes []uint64, now uint64, behind *[ahead]uint64) (left uint64) {
-	away := 0
-	for i, h := range hashes {
-		home := at[i&(ahead-1)]
-		line := unsafe.Add(base, home)
-		w := (*[8]uint64)(line)
+// resolveFour goes on from place i of a run in a table of lines of four, up to one whose entry is not in its home line, or has not changed in
+// this interval yet. All four words of a line are read, and the answers added up instead of branching on each: which one it is cannot be predicted,
+// and a wrong guess waits for memory.
+func resolveFour(base unsafe.Pointer, at *[ahead]uint64, hashes []uint64, i int, now uint64) int {
+	for ; i < len(hashes); i++ {
+		line := (*[8]uint64)(unsafe.Add(base, at[i&(ahead-1)]))
 		// A difference of 0 becomes 1, and every other one 0.
-		want := h<<hashInWord | occupied | now
-		b, c, d := w[2]^want, w[4]^want, w[6]^want
-		a := w[0] ^ want
+		want := hashes[i]<<hashInWord | occupied | now
+		b, c, d := line[2]^want, line[4]^want, line[6]^want
+		a := line[0] ^ want
 		a, b, c, d = (a>>1|a&1)-1, (b>>1|b&1)-1, (c>>1|c&1)-1, (d>>1|d&1)-1
-		if int64(a|b|c|d) < 0 {
-			at[i&(ahead-1)] = home + (b>>63)*16 + (c>>63)*32 + (d>>63)*48 + 8
-			continue
+		if int64(a|b|c|d) >= 0 {
+			return i
 		}
-		left |= 1 << i
-		if inLine(line, h) == nil {
-			behind[away&(ahead-1)] = home + lineSize
-			away++
-		}
+		at[i&(ahead-1)] += (b>>63)*16 + (c>>63)*32 + (d>>63)*48 + 8
 	}
-	prefetch(base, behind, away)
-	return left
+	return i
 }
 
 // inLine is the slot of a hash in its home line of four, or nil.
@@ -195,8 +172,8 @@ func inLine(line unsafe.Pointer, hash uint64) unsafe.Pointer {
 	return unsafe.Add(line, 16*(b+2*c+3*d))
 }
 
-// resolveSlowly finds or adds the i-th key of a run, wherever it is. Of later ones those in left are not resolved yet.
-func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, left uint64, keys []K, hashes []uint64) error {
+// resolveSlowly finds or adds the i-th key of a run, wherever it is.
+func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, keys []K, hashes []uint64) error {
 	moves := t.moves
 	slot, fresh, err := t.upsert(&keys[i], hashes[i])
 	if err != nil {
@@ -213,11 +190,10 @@ func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, left uint
 	}
 	// A segment has grown, or the space has moved: everything is looked up again.
 	run.base = s.space.base
-	t.aim(&run.at, hashes, false)
-	for j := range hashes {
-		if j <= i || left>>j&1 == 0 {
-			run.at[j] = s.offset(t.find(&keys[j], hashes[j]))
-		}
+	n := run.n
+	run.n = t.aim(&run.at, hashes[:n], false)
+	for j := range i + 1 {
+		run.at[j] = s.offset(t.find(&keys[j], hashes[j]))
 	}
 	return nil
 }

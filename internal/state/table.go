@@ -37,7 +37,7 @@ type table[K comparable] struct {
 	firstGroup int
 	refs       bool // slots refer to keys or values elsewhere
 	scratch    []byte
-	scratchAt  [ahead]uint64
+	keysAt     [ahead]uint64 // scratch of walk
 }
 
 // place is what a lookup needs of a segment.
