@@ -1,7 +1,6 @@
 package state
 
 import (
-	"fmt"
 	"sync"
 	"unsafe"
 
@@ -126,8 +125,7 @@ func (t *table[K]) captureRefs(slot unsafe.Pointer, hash uint64) {
 // its own.
 type captured[K comparable, V any] struct {
 	l     layout[K]
-	codec codec.Codec[V]
-	pack  *codec.Packer[V]
+	boxes boxes[V]              // if values are boxed
 	key   K                     // of the row in hand: an own variable would be an allocation
 	one   [1]V                  // its value, of boxed ones
 	group func(hash uint64) int // from the first own one
@@ -136,9 +134,9 @@ type captured[K comparable, V any] struct {
 
 // newCaptured takes put, which is called with each entry; what it is given are valid inside the call only.
 func newCaptured[K comparable, V any](l *layout[K], vals codec.Codec[V], k *Config, put func(group int, space int64, key *K, val *V)) *captured[K, V] {
-	c := &captured[K, V]{l: l.another(), codec: vals, put: put}
+	c := &captured[K, V]{l: l.another(), put: put}
 	if l.boxed {
-		c.pack, _ = codec.PackerOf[V]()
+		c.boxes = newBoxes(vals)
 	}
 	groups, first := k.MaxParallelism, k.From
 	c.group = func(hash uint64) int { return job.KeyGroup(hash, groups) - first }
@@ -160,7 +158,7 @@ func (c *captured[K, V]) make(space int64, b []byte) {
 		if c.l.boxed {
 			begin := end
 			end += (*(*ref)(unsafe.Add(slot, c.l.valOff))).length()
-			c.unbox(b[begin:end])
+			c.boxes.unbox(b[begin:end], val)
 		} else {
 			val = (*V)(unsafe.Add(slot, c.l.valOff))
 		}
@@ -170,18 +168,4 @@ func (c *captured[K, V]) make(space int64, b []byte) {
 	var none K
 	c.key = none
 	clear(c.one[:])
-}
-
-// unbox makes a value of its bytes. They are none of a value that was added and not set, which is zero.
-func (c *captured[K, V]) unbox(b []byte) {
-	clear(c.one[:])
-	switch {
-	case len(b) == 0:
-	case c.pack != nil:
-		c.pack.Unpack(b, &c.one[0])
-	default:
-		if _, err := c.codec.Decode(b, c.one[:]); err != nil {
-			panic(fmt.Sprintf("state: %d bytes of a %T do not decode: %v", len(b), c.one[0], err))
-		}
-	}
 }

@@ -1,9 +1,7 @@
 package state
 
 import (
-	"fmt"
 	"reflect"
-	"slices"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -48,22 +46,20 @@ type layout[K comparable] struct {
 	line   uint32  // slots that are compared together: probing begins at a multiple of this
 	load   uint32  // of 128 slots, how many may be in use
 
-	hash   func(K) uint64
-	codec  codec.Codec[K]
-	pack   *codec.Packer[K] // of keyEncoded; nil: the codec is needed
-	encode *[1]K            // scratch for keyEncoded
-	buf    []byte
-	texts  codec.Texts
+	hash  func(K) uint64
+	boxes boxes[K] // of keyEncoded
+	texts codec.Texts
 }
 
 // newLayout lays out keys K and values of valSize bytes; boxed values are refs.
 func newLayout[K comparable](valSize, valAlign uintptr, boxed bool) (*layout[K], error) {
-	l := &layout[K]{boxed: boxed, encode: new([1]K), line: 1, load: 83}
+	l := &layout[K]{boxed: boxed, line: 1, load: 83}
 	var err error
 	if l.hash, err = codec.Hasher[K](); err != nil {
 		return nil, err
 	}
-	if l.codec, err = codec.For[K](); err != nil {
+	keys, err := codec.For[K]()
+	if err != nil {
 		return nil, err
 	}
 	size, fixed := codec.FixedSize[K]()
@@ -77,7 +73,7 @@ func newLayout[K comparable](valSize, valAlign uintptr, boxed bool) (*layout[K],
 		l.mode, size, align = keyText, 8, 8
 	default:
 		l.mode, size, align = keyEncoded, 8, 8
-		l.pack, _ = codec.PackerOf[K]()
+		l.boxes = newBoxes(keys)
 	}
 	l.keyOff = roundUp(end, align)
 	end = l.keyOff + uintptr(size)
@@ -98,9 +94,9 @@ func newLayout[K comparable](valSize, valAlign uintptr, boxed bool) (*layout[K],
 // another is the same layout for use by another goroutine.
 func (l *layout[K]) another() layout[K] {
 	o := *l
-	o.encode, o.buf, o.texts = new([1]K), nil, codec.Texts{}
-	if o.pack != nil {
-		o.pack, _ = codec.PackerOf[K]()
+	o.texts = codec.Texts{}
+	if o.mode == keyEncoded {
+		o.boxes = l.boxes.another()
 	}
 	return o
 }
@@ -119,19 +115,7 @@ func (l *layout[K]) bytes(key *K) ([]byte, error) {
 		s := *(*string)(unsafe.Pointer(key))
 		return unsafe.Slice(unsafe.StringData(s), len(s)), nil
 	}
-	if l.pack != nil {
-		n := l.pack.Size(key)
-		l.buf = slices.Grow(l.buf[:0], n)[:n]
-		l.pack.Pack(l.buf, key)
-		return l.buf, nil
-	}
-	l.encode[0] = *key
-	b, err := l.codec.Append(l.buf[:0], l.encode[:])
-	if err != nil {
-		return nil, err
-	}
-	l.buf = b
-	return b, nil
+	return l.boxes.box(key)
 }
 
 // keyAt is the key of a slot, a copy.
@@ -145,20 +129,14 @@ func (l *layout[K]) keyAt(s *space, slot unsafe.Pointer, hash uint64) K {
 	return l.keyOf(s.blob(*(*ref)(unsafe.Add(slot, l.keyOff))))
 }
 
-// keyOf is the key of these bytes, a copy. It panics if they are none: only this package wrote them.
+// keyOf is the key of these bytes, a copy.
 func (l *layout[K]) keyOf(b []byte) (k K) {
 	if l.mode == keyText {
 		str := l.texts.String(b)
 		return *(*K)(unsafe.Pointer(&str))
 	}
-	if l.pack != nil {
-		l.pack.Unpack(b, &k)
-		return k
-	}
-	if _, err := l.codec.Decode(b, l.encode[:]); err != nil {
-		panic(fmt.Sprintf("state: key %x of type %T: %v", b, k, err))
-	}
-	return l.encode[0]
+	l.boxes.unbox(b, &k)
+	return k
 }
 
 // keyView is keyAt without the copy of a string: valid until the space changes.

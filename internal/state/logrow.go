@@ -3,7 +3,6 @@ package state
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -30,8 +29,7 @@ type logRow struct {
 // rowForm is how the rows of a log are made.
 type rowForm[K comparable, V any] struct {
 	keys    *layout[K]
-	vals    codec.Codec[V]
-	pack    *codec.Packer[V] // nil: the codec is needed, if values are boxed
+	vals    boxes[V] // if values are boxed
 	boxed   bool
 	lengths bool    // rows have lengths
 	keyOff  uintptr // of what is in the row as it is in memory
@@ -44,7 +42,6 @@ type rowForm[K comparable, V any] struct {
 }
 
 func newRowForm[K comparable, V any](vals codec.Codec[V]) (f rowForm[K, V], err error) {
-	f.vals = vals
 	if f.keys, err = newLayout[K](0, 1, false); err != nil {
 		return f, err
 	}
@@ -62,7 +59,7 @@ func newRowForm[K comparable, V any](vals codec.Codec[V]) (f rowForm[K, V], err 
 	}
 	f.valOff = end
 	if f.boxed {
-		f.pack, _ = codec.PackerOf[V]()
+		f.vals = newBoxes(vals)
 	} else {
 		f.valOff = roundUp(end, uintptr(reflect.TypeFor[V]().Align()))
 		end = f.valOff + uintptr(size)
@@ -79,8 +76,8 @@ func (f *rowForm[K, V]) another() rowForm[K, V] {
 	o := *f
 	keys := f.keys.another()
 	o.keys, o.keyBytes, o.valBytes = &keys, nil, nil
-	if o.pack != nil {
-		o.pack, _ = codec.PackerOf[V]()
+	if o.boxed {
+		o.vals = f.vals.another()
 	}
 	return o
 }
@@ -93,21 +90,12 @@ func (f *rowForm[K, V]) measure(key *K, v *V) (size int, err error) {
 			return 0, err
 		}
 	}
-	n := 0
-	switch {
-	case !f.boxed:
-	case f.pack != nil:
-		n = f.pack.Size(v)
-		f.valBytes = slices.Grow(f.valBytes[:0], n)[:n]
-		f.pack.Pack(f.valBytes, v)
-	default:
-		f.one[0] = *v
-		f.valBytes, err = f.vals.Append(f.valBytes[:0], f.one[:])
-		clear(f.one[:])
-		if n = len(f.valBytes); err != nil {
+	if f.boxed {
+		if f.valBytes, err = f.vals.box(v); err != nil {
 			return 0, err
 		}
 	}
+	n := len(f.valBytes)
 	if n > maxBlob || len(f.keyBytes) > maxBlob {
 		return 0, fmt.Errorf("a record of %d bytes: one can have %d", n+len(f.keyBytes), maxBlob)
 	}
@@ -153,13 +141,19 @@ func (f *rowForm[K, V]) holds(row unsafe.Pointer, key *K) bool {
 	case keyText:
 		return string(f.text(row)) == *(*string)(unsafe.Pointer(key))
 	}
-	b, err := f.keys.bytes(key)
+	b, err := f.keys.boxes.box(key)
 	return err == nil && string(f.text(row)) == string(b)
 }
 
 // text is the encoded key of a row.
 func (f *rowForm[K, V]) text(row unsafe.Pointer) []byte {
 	return f.rest(row, 0, int(f.lengthsOf(row)[0]))
+}
+
+// box is the encoded value of a row, if values are boxed.
+func (f *rowForm[K, V]) box(row unsafe.Pointer) []byte {
+	lengths := f.lengthsOf(row)
+	return f.rest(row, int(lengths[0]), int(lengths[1]))
 }
 
 // same compares the key of a row with that of another one, of a form with the same keys. Their hashes are equal.
@@ -173,7 +167,7 @@ func sameKey[K comparable, A, B any](a *rowForm[K, A], x unsafe.Pointer, b *rowF
 	return string(a.text(x)) == string(b.text(y))
 }
 
-// key is that of a row, a copy. It panics if its bytes are none: only this package wrote them.
+// key is that of a row, a copy.
 func (f *rowForm[K, V]) key(row unsafe.Pointer) (k K) {
 	switch f.keys.mode {
 	case keyIsHash:
@@ -189,21 +183,6 @@ func (f *rowForm[K, V]) value(row unsafe.Pointer) *V {
 	if !f.boxed {
 		return (*V)(unsafe.Add(row, f.valOff))
 	}
-	f.unbox(row, &f.one[0])
+	f.vals.unbox(f.box(row), &f.one[0])
 	return &f.one[0]
-}
-
-// unbox copies the boxed value of a row to v.
-func (f *rowForm[K, V]) unbox(row unsafe.Pointer, v *V) {
-	lengths := f.lengthsOf(row)
-	b := f.rest(row, int(lengths[0]), int(lengths[1]))
-	if f.pack != nil {
-		f.pack.Unpack(b, v)
-		return
-	}
-	clear(f.one[:])
-	if _, err := f.vals.Decode(b, f.one[:]); err != nil {
-		panic(fmt.Sprintf("state: %d bytes of a %T do not decode: %v", len(b), f.one[0], err))
-	}
-	*v = f.one[0]
 }

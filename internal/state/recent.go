@@ -117,13 +117,13 @@ func (c *recent[K, V]) age() {
 // get is a copy of the value of a key whose slot has r.
 func (c *recent[K, V]) get(key *K, hash uint64, r ref) (v V) {
 	if c.resting > 0 {
-		c.s.unbox(r, &v)
+		c.s.boxes.unbox(c.s.space.blob(r), &v)
 		return v
 	}
 	e := c.use(key, hash)
 	switch {
 	case e == nil && (!c.copies || r.length() > largestRecent):
-		c.s.unbox(r, &v)
+		c.s.boxes.unbox(c.s.space.blob(r), &v)
 		return v
 	case e == nil:
 		e = c.load(key, hash, r)
@@ -131,8 +131,7 @@ func (c *recent[K, V]) get(key *K, hash uint64, r ref) (v V) {
 		if e.state == dirty {
 			c.writeBack(e)
 		}
-		c.s.unbox(*c.s.ref(c.t.find(key, hash)), &v)
-		return v
+		return c.s.load(c.t.find(key, hash))
 	}
 	if c.plain {
 		return e.v
@@ -260,7 +259,7 @@ func (c *recent[K, V]) load(key *K, hash uint64, r ref) *recentEntry[K, V] {
 	e := c.take(key, hash)
 	if r != 0 { // it is zero already
 		c.keep.Ready(&e.v)
-		c.s.refill(r, &e.v)
+		c.s.boxes.refill(c.s.space.blob(r), &e.v)
 	}
 	e.size = r.length()
 	c.held += e.size

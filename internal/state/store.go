@@ -1,7 +1,6 @@
 package state
 
 import (
-	"fmt"
 	"unsafe"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
@@ -13,10 +12,8 @@ type store[K comparable, V any] struct {
 	l     *layout[K]
 	space *space
 	codec codec.Codec[V]
-	pack  *codec.Packer[V] // nil: there is none for V
-	one   [1]V             // scratch for one boxed value that is being changed,
-	read  [1]V             // and one that is being decoded
-	buf   []byte
+	boxes boxes[V]    // if values are boxed
+	one   [1]V        // scratch for one boxed value that is being changed
 	runs  [2]Slots[V] // the run in hand and the one whose lines are on their way
 }
 
@@ -32,7 +29,7 @@ func newStore[K comparable, V any](c *Config) (*store[K, V], error) {
 	}
 	s := &store[K, V]{l: l, space: newSpace(c), codec: values}
 	if l.boxed {
-		s.pack, _ = codec.PackerOf[V]()
+		s.boxes = newBoxes(values)
 	}
 	return s, nil
 }
@@ -47,32 +44,8 @@ func (s *store[K, V]) load(slot unsafe.Pointer) (v V) {
 	if !s.l.boxed {
 		return *s.inline(slot)
 	}
-	s.unbox(*s.ref(slot), &v)
+	s.boxes.unbox(s.space.blob(*s.ref(slot)), &v)
 	return v
-}
-
-// unbox overwrites v with a boxed value.
-func (s *store[K, V]) unbox(r ref, v *V) { s.fill(r, v, false) }
-
-// refill is unbox for a v whose slices nobody else has.
-func (s *store[K, V]) refill(r ref, v *V) { s.fill(r, v, true) }
-
-func (s *store[K, V]) fill(r ref, v *V, again bool) {
-	switch {
-	case r == 0: // just added
-		var zero V
-		*v = zero
-	case s.pack == nil:
-		if _, err := s.codec.Decode(s.space.blob(r), s.read[:]); err != nil {
-			panic(fmt.Sprintf("state: %d bytes of a %T do not decode: %v", r.length(), *v, err))
-		}
-		*v = s.read[0]
-		clear(s.read[:])
-	case again:
-		s.pack.Refill(s.space.blob(r), v)
-	default:
-		s.pack.Unpack(s.space.blob(r), v)
-	}
 }
 
 // update finds or adds the entry of a key and calls f with its value, a zero one if it is fresh. What f leaves is kept.
@@ -92,7 +65,7 @@ func (s *store[K, V]) update(t *table[K], key *K, hash uint64, f func(v *V, fres
 // change calls f with the boxed value of a slot that holds key, and keeps what it leaves.
 func (s *store[K, V]) change(t *table[K], key *K, hash uint64, slot unsafe.Pointer, f func(v *V)) error {
 	defer clear(s.one[:])
-	s.unbox(*s.ref(slot), &s.one[0])
+	s.boxes.unbox(s.space.blob(*s.ref(slot)), &s.one[0])
 	f(&s.one[0])
 	return s.encode(t, key, hash, slot, &s.one[0])
 }
@@ -113,17 +86,16 @@ func (s *store[K, V]) encode(t *table[K], key *K, hash uint64, slot unsafe.Point
 
 // box writes v to where r was, or elsewhere.
 func (s *store[K, V]) box(r ref, v *V) (ref, error) {
-	if s.pack != nil {
-		r, err := s.space.resizeBlob(r, s.pack.Size(v))
+	if pack := s.boxes.pack; pack != nil { // to its place at once
+		r, err := s.space.resizeBlob(r, pack.Size(v))
 		if err == nil && r != 0 {
-			s.pack.Pack(s.space.blob(r), v)
+			pack.Pack(s.space.blob(r), v)
 		}
 		return r, err
 	}
-	b, err := s.codec.Append(s.buf[:0], unsafe.Slice(v, 1))
+	b, err := s.boxes.box(v)
 	if err != nil {
 		return 0, err
 	}
-	s.buf = b
 	return s.space.replaceBlob(r, b)
 }

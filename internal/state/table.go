@@ -165,7 +165,7 @@ func (t *table[K]) holds(slot unsafe.Pointer, key *K) bool {
 	case keyText:
 		return string(t.space.blob(*(*ref)(unsafe.Add(slot, t.l.keyOff)))) == *(*string)(unsafe.Pointer(key))
 	}
-	b, err := t.l.bytes(key)
+	b, err := t.l.boxes.box(key)
 	return err == nil && string(t.space.blob(*(*ref)(unsafe.Add(slot, t.l.keyOff)))) == string(b)
 }
 
