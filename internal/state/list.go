@@ -63,7 +63,7 @@ func (l *List[K, V]) Clear() {
 		name, h := timed[K]{at, key}, spread(l.k, at, hash)
 		// An element does not change, so what has the stamp of the present interval was appended in it, and is in no snapshot.
 		if stamp, ok := l.t.remove(&name, h); ok && stamp != l.t.now && l.k.removing() {
-			l.rec.log.add(removal[K]{interval: l.k.interval, space: at, group: l.k.ownGroup(h), key: key}, l.t.count)
+			l.removed.add(removal[K]{interval: l.k.interval, space: at, group: l.k.ownGroup(h), key: key}, l.t.count)
 		}
 	}
 	if err := l.lengths.add(&key, hash, -n); err != nil {

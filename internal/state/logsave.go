@@ -21,7 +21,6 @@ type logSaving[K comparable, V any] struct {
 
 func (x *Log[K, V]) begin(s *saving, table int, after, upto int64) {
 	rows := newRows(&x.io, &x.k.c, s, table, checkpoint.Logs)
-	s.ends = append(s.ends, rows.end)
 	groups, first := x.k.c.MaxParallelism, x.k.c.From
 	maker := &savedLog[K, V]{form: x.form.another(), rows: rows, group: func(hash uint64) int { return job.KeyGroup(hash, groups) - first }}
 	x.saving = &logSaving[K, V]{saving: s, of: source{rows: maker}, upto: uint32(upto)}

@@ -14,16 +14,16 @@ import (
 // second table, of (place, key) -> map key: the places of a key begin at 0 and have no gaps, because the last entry takes the place of one that is
 // deleted. An entry knows its place. Places, and how many there are, are in no checkpoint: they are made anew by a restore.
 type Map[K, MK comparable, V any] struct {
-	k      *Keyed[K]
-	name   string
-	hasher func(MK) uint64
-	s      *store[pair[K, MK], placed[V]]
-	t      *table[pair[K, MK]]
-	order  *spaced[K, MK]
-	sizes  *counts[K]
-	io     columns[pair[K, MK], V]
-	rec    recorder[pair[K, MK], V]
-	names  []MK // scratch of Keys; nil: it is lent
+	k       *Keyed[K]
+	name    string
+	hasher  func(MK) uint64
+	s       *store[pair[K, MK], placed[V]]
+	t       *table[pair[K, MK]]
+	order   *spaced[K, MK]
+	sizes   *counts[K]
+	io      columns[pair[K, MK], V]
+	removed removals[pair[K, MK]]
+	names   []MK // scratch of Keys; nil: it is lent
 }
 
 // pair is the key of an entry. In a checkpoint it is two columns, as every struct is.
@@ -166,7 +166,7 @@ func (m *Map[K, MK, V]) remove(key K, hash uint64, mk MK) error {
 		return err
 	}
 	if m.t.remove(&p, h); m.k.removing() {
-		m.rec.log.add(removal[pair[K, MK]]{interval: m.k.interval, group: m.k.ownGroup(hash), key: p}, m.t.count)
+		m.removed.add(removal[pair[K, MK]]{interval: m.k.interval, group: m.k.ownGroup(hash), key: p}, m.t.count)
 	}
 	return nil
 }
@@ -228,7 +228,8 @@ func (m *Map[K, MK, V]) table() checkpoint.Table {
 }
 
 func (m *Map[K, MK, V]) begin(s *saving, table int, after, upto int64) {
-	rows, all := m.rec.begin(&m.io, &m.k.c, s, table, checkpoint.Maps, after, upto)
+	rows := newRows(&m.io, &m.k.c, s, table, checkpoint.Maps)
+	all := rows.begin(&m.removed, s, after, upto)
 	m.t.begin(s, all, newCaptured(m.s.l, m.s.codec, &m.k.c, func(group int, _ int64, name *pair[K, MK], x *placed[V]) {
 		rows.add(group, 0, name, &x.Value)
 	}), 0)
@@ -238,7 +239,7 @@ func (m *Map[K, MK, V]) sweep(budget int) int { return m.t.sweep(budget) }
 
 func (m *Map[K, MK, V]) abort() { m.t.forget() }
 
-func (m *Map[K, MK, V]) trim(interval int64) { m.rec.log.trim(interval) }
+func (m *Map[K, MK, V]) trim(interval int64) { m.removed.trim(interval) }
 func (m *Map[K, MK, V]) restamp()            { m.t.restamp() }
 
 func (m *Map[K, MK, V]) restore(group int, c checkpoint.Chunk) error {

@@ -36,6 +36,7 @@ const (
 	bytesInChunk = 32 << 10
 )
 
+// newRows makes the rows of a table in a snapshot. They end with it.
 func newRows[K comparable, V any](c *columns[K, V], k *Config, s *saving, table int, kind checkpoint.TableKind) *rows[K, V] {
 	r := &rows[K, V]{c: c, out: s.out, first: k.From, table: table, kind: kind, full: s.full,
 		groups: make([]row[K, V], len(s.full)), gone: make([]row[K, V], len(s.full))}
@@ -44,6 +45,7 @@ func newRows[K comparable, V any](c *columns[K, V], k *Config, s *saving, table 
 		each, even := r.weighs.Each()
 		r.even = even && each <= bytesInChunk/rowsInChunk
 	}
+	s.ends = append(s.ends, r.end)
 	return r
 }
 
@@ -94,6 +96,24 @@ func appendSpaces(b []byte, spaces []int64) []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(s))
 	}
 	return b
+}
+
+// begin has the rows begin with what was removed in the intervals (after, upto], if some of them are of a delta. all reports whether every entry of the
+// table is wanted, also for a delta.
+func (r *rows[K, V]) begin(removed *removals[K], s *saving, after, upto int64) (all bool) {
+	if !s.delta {
+		return false
+	}
+	chunks, known := removed.since(after)
+	s.out.Later(0, func() {
+		if !known {
+			r.clear()
+		}
+		for _, x := range chunks {
+			r.remove(x, after, upto)
+		}
+	})
+	return !known
 }
 
 // remove writes that keys were removed in the intervals (after, upto].

@@ -11,16 +11,16 @@ import (
 // Slices is one A per slice of time and key: what windows are made of. Each slice has a table of its own, so that a slice that is over is given
 // as a whole and dropped as a whole, and no key needs a timer.
 type Slices[K comparable, A any] struct {
-	k      *Keyed[K]
-	name   string
-	s      *store[K, A]
-	tables map[int64]*table[K]
-	order  []int64   // the slices that have a table, ascending
-	last   int64     // slice of lastT: records of one slice come together
-	lastT  *table[K] // nil: none
-	io     columns[K, A]
-	rec    recorder[K, A]
-	left   []*sliceTable[K] // tables that the snapshot being taken has not all of, in order
+	k       *Keyed[K]
+	name    string
+	s       *store[K, A]
+	tables  map[int64]*table[K]
+	order   []int64   // the slices that have a table, ascending
+	last    int64     // slice of lastT: records of one slice come together
+	lastT   *table[K] // nil: none
+	io      columns[K, A]
+	removed removals[K]
+	left    []*sliceTable[K] // tables that the snapshot being taken has not all of, in order
 }
 
 // sliceTable is a slice's table for a snapshot.
@@ -155,7 +155,7 @@ func (x *Slices[K, A]) drop(first int64) {
 	x.order = slices.Delete(x.order, 0, 1)
 	x.lastT = nil
 	if x.k.removing() {
-		x.rec.log.add(removal[K]{interval: x.k.interval, space: first, dropped: true}, x.Len())
+		x.removed.add(removal[K]{interval: x.k.interval, space: first, dropped: true}, x.Len())
 	}
 	if t.save == nil {
 		t.drop()
@@ -203,7 +203,8 @@ func (x *Slices[K, A]) table() checkpoint.Table {
 }
 
 func (x *Slices[K, A]) begin(s *saving, table int, after, upto int64) {
-	rows, all := x.rec.begin(&x.io, &x.k.c, s, table, checkpoint.Slices, after, upto)
+	rows := newRows(&x.io, &x.k.c, s, table, checkpoint.Slices)
+	all := rows.begin(&x.removed, s, after, upto)
 	maker := newCaptured(x.s.l, x.s.codec, &x.k.c, rows.add)
 	x.left = x.left[:0]
 	for _, slice := range x.order {
@@ -239,7 +240,7 @@ func (x *Slices[K, A]) abort() {
 	x.left = nil
 }
 
-func (x *Slices[K, A]) trim(interval int64) { x.rec.log.trim(interval) }
+func (x *Slices[K, A]) trim(interval int64) { x.removed.trim(interval) }
 
 func (x *Slices[K, A]) restamp() {
 	for _, t := range x.tables {

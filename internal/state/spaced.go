@@ -19,7 +19,7 @@ type spaced[K comparable, V any] struct {
 	s       *store[timed[K], V]
 	t       *table[timed[K]]
 	io      columns[K, V]
-	rec     recorder[K, V]
+	removed removals[K]
 	closing func() // what else goes with it
 }
 
@@ -74,7 +74,7 @@ func (x *spaced[K, V]) update(space int64, key K, hash uint64, f func(v *V, fres
 
 func (x *spaced[K, V]) remove(space int64, key K, hash uint64) {
 	if _, ok := x.t.remove(&timed[K]{space, key}, hash); ok && x.k.removing() {
-		x.rec.log.add(removal[K]{interval: x.k.interval, space: space, group: x.k.ownGroup(hash), key: key}, x.t.count)
+		x.removed.add(removal[K]{interval: x.k.interval, space: space, group: x.k.ownGroup(hash), key: key}, x.t.count)
 	}
 }
 
@@ -102,7 +102,8 @@ func (x *spaced[K, V]) table() checkpoint.Table {
 }
 
 func (x *spaced[K, V]) begin(s *saving, table int, after, upto int64) {
-	rows, all := x.rec.begin(&x.io, &x.k.c, s, table, x.kind, after, upto)
+	rows := newRows(&x.io, &x.k.c, s, table, x.kind)
+	all := rows.begin(&x.removed, s, after, upto)
 	x.t.begin(s, all, newCaptured(x.s.l, x.s.codec, &x.k.c, func(group int, _ int64, name *timed[K], v *V) {
 		rows.add(group, name.At, &name.Key, v)
 	}), 0)
@@ -112,7 +113,7 @@ func (x *spaced[K, V]) sweep(budget int) int { return x.t.sweep(budget) }
 
 func (x *spaced[K, V]) abort() { x.t.forget() }
 
-func (x *spaced[K, V]) trim(interval int64) { x.rec.log.trim(interval) }
+func (x *spaced[K, V]) trim(interval int64) { x.removed.trim(interval) }
 func (x *spaced[K, V]) restamp()            { x.t.restamp() }
 
 func (x *spaced[K, V]) restore(group int, c checkpoint.Chunk) error {

@@ -13,13 +13,13 @@ import (
 // leaves in the heap finds nothing in the table when it comes to the top. The hash in the table stays in the key's group, spread over all of it,
 // so that many timers of one key are no worse than one timer of many keys.
 type Timers[K comparable] struct {
-	k     *Keyed[K]
-	name  string
-	t     *table[timed[K]]
-	space *space
-	heap  timerHeap
-	io    columns[K, struct{}]
-	rec   recorder[K, struct{}]
+	k       *Keyed[K]
+	name    string
+	t       *table[timed[K]]
+	space   *space
+	heap    timerHeap
+	io      columns[K, struct{}]
+	removed removals[K]
 }
 
 // timed is the key of the set. Its codec is not used: in a checkpoint time and key are two columns.
@@ -74,7 +74,7 @@ func (t *Timers[K]) Cancel(at int64) {
 // remove takes a timer away. One that was set in the present interval is in no snapshot.
 func (t *Timers[K]) remove(x timed[K], hash uint64) {
 	if stamp, ok := t.t.remove(&x, hash); ok && stamp != t.t.now && t.k.removing() {
-		t.rec.log.add(removal[K]{interval: t.k.interval, space: x.At, group: t.k.ownGroup(hash), key: x.Key}, t.t.count)
+		t.removed.add(removal[K]{interval: t.k.interval, space: x.At, group: t.k.ownGroup(hash), key: x.Key}, t.t.count)
 	}
 }
 
@@ -155,7 +155,8 @@ func (t *Timers[K]) table() checkpoint.Table {
 }
 
 func (t *Timers[K]) begin(s *saving, table int, after, upto int64) {
-	rows, all := t.rec.begin(&t.io, &t.k.c, s, table, checkpoint.Timers, after, upto)
+	rows := newRows(&t.io, &t.k.c, s, table, checkpoint.Timers)
+	all := rows.begin(&t.removed, s, after, upto)
 	t.t.begin(s, all, newCaptured[timed[K], struct{}](t.t.l, nil, &t.k.c, func(group int, _ int64, x *timed[K], none *struct{}) {
 		rows.add(group, x.At, &x.Key, none)
 	}), 0)
@@ -165,7 +166,7 @@ func (t *Timers[K]) sweep(budget int) int { return t.t.sweep(budget) }
 
 func (t *Timers[K]) abort() { t.t.forget() }
 
-func (t *Timers[K]) trim(interval int64) { t.rec.log.trim(interval) }
+func (t *Timers[K]) trim(interval int64) { t.removed.trim(interval) }
 func (t *Timers[K]) restamp()            { t.t.restamp() }
 
 func (t *Timers[K]) restore(group int, c checkpoint.Chunk) error {

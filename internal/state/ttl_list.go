@@ -150,7 +150,8 @@ func (l *AgingList[K, V]) table() checkpoint.Table {
 }
 
 func (l *AgingList[K, V]) begin(s *saving, table int, after, upto int64) {
-	rows, all := l.rec.begin(&l.io, &l.k.c, s, table, checkpoint.Lists, after, upto)
+	rows := newRows(&l.io, &l.k.c, s, table, checkpoint.Lists)
+	all := rows.begin(&l.removed, s, after, upto)
 	over := l.k.overNow(l.life)
 	l.t.begin(s, all, newCaptured(l.s.l, l.s.codec, &l.k.c, func(group int, _ int64, name *timed[K], x *aged[V]) {
 		if !s.full[group] || !over(x.Used) {

@@ -109,7 +109,8 @@ func (m *AgingMap[K, MK, V]) table() checkpoint.Table {
 }
 
 func (m *AgingMap[K, MK, V]) begin(s *saving, table int, after, upto int64) {
-	rows, all := m.rec.begin(&m.io, &m.k.c, s, table, checkpoint.Maps, after, upto)
+	rows := newRows(&m.io, &m.k.c, s, table, checkpoint.Maps)
+	all := rows.begin(&m.removed, s, after, upto)
 	over := m.k.overNow(m.life)
 	m.t.begin(s, all, newCaptured(m.s.l, m.s.codec, &m.k.c, func(group int, _ int64, name *pair[K, MK], x *placed[aged[V]]) {
 		if !s.full[group] || !over(x.Value.Used) {

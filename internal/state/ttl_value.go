@@ -95,7 +95,7 @@ func (v *AgingValue[K, V]) expire(budget int) (looked int) {
 // take is Clear for a key that is not in hand.
 func (v *AgingValue[K, V]) take(key *K, hash uint64) {
 	if _, ok := v.t.remove(key, hash); ok && v.k.removing() {
-		v.rec.log.add(removal[K]{interval: v.k.interval, group: v.k.ownGroup(hash), key: *key}, v.t.count)
+		v.removed.add(removal[K]{interval: v.k.interval, group: v.k.ownGroup(hash), key: *key}, v.t.count)
 	}
 }
 
@@ -106,7 +106,8 @@ func (v *AgingValue[K, V]) table() checkpoint.Table {
 }
 
 func (v *AgingValue[K, V]) begin(s *saving, table int, after, upto int64) {
-	rows, all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
+	rows := newRows(&v.io, &v.k.c, s, table, checkpoint.Values)
+	all := rows.begin(&v.removed, s, after, upto)
 	over := v.k.overNow(v.life)
 	v.t.begin(s, all, newCaptured(v.s.l, v.s.codec, &v.k.c, func(group int, _ int64, key *K, x *aged[V]) {
 		if !s.full[group] || !over(x.Used) { // a delta has also what is over: its base may have it

@@ -9,13 +9,13 @@ import (
 
 // Value is one V per key.
 type Value[K comparable, V any] struct {
-	k    *Keyed[K]
-	name string
-	s    *store[K, V]
-	t    *table[K]
-	io   columns[K, V]
-	rec  recorder[K, V]
-	run  places[K]
+	k       *Keyed[K]
+	name    string
+	s       *store[K, V]
+	t       *table[K]
+	io      columns[K, V]
+	removed removals[K]
+	run     places[K]
 
 	recent *recent[K, V] // boxed values that were in hand lately; nil: none are kept
 	plain  bool          // a V lies in its slot as it is,
@@ -156,7 +156,7 @@ func (v *Value[K, V]) Clear() {
 		v.recent.forget(&v.k.key, v.k.hash)
 	}
 	if _, ok := v.t.remove(&v.k.key, v.k.hash); ok && v.k.removing() {
-		v.rec.log.add(removal[K]{interval: v.k.interval, group: v.k.ownGroup(v.k.hash), key: v.k.key}, v.t.count)
+		v.removed.add(removal[K]{interval: v.k.interval, group: v.k.ownGroup(v.k.hash), key: v.k.key}, v.t.count)
 	}
 }
 
@@ -168,7 +168,8 @@ func (v *Value[K, V]) table() checkpoint.Table {
 }
 
 func (v *Value[K, V]) begin(s *saving, table int, after, upto int64) {
-	rows, all := v.rec.begin(&v.io, &v.k.c, s, table, checkpoint.Values, after, upto)
+	rows := newRows(&v.io, &v.k.c, s, table, checkpoint.Values)
+	all := rows.begin(&v.removed, s, after, upto)
 	v.t.begin(s, all, newCaptured(v.s.l, v.s.codec, &v.k.c, rows.add), 0)
 }
 
@@ -176,7 +177,7 @@ func (v *Value[K, V]) sweep(budget int) int { return v.t.sweep(budget) }
 
 func (v *Value[K, V]) abort() { v.t.forget() }
 
-func (v *Value[K, V]) trim(interval int64) { v.rec.log.trim(interval) }
+func (v *Value[K, V]) trim(interval int64) { v.removed.trim(interval) }
 func (v *Value[K, V]) restamp()            { v.t.restamp() }
 
 func (v *Value[K, V]) restore(group int, c checkpoint.Chunk) error {
