@@ -2,18 +2,15 @@ package cli
 
 import (
 	"bytes"
-	"flag"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // example is a job of two vertices and four subtasks, of which one has just been deployed.
 func example() *thalwegv1.JobInfo {
@@ -43,22 +40,7 @@ func TestPrintTasks(t *testing.T) {
 	for name, subtasks := range map[string]bool{"vertices": false, "subtasks": true} {
 		var out bytes.Buffer
 		printTasks(&out, example(), subtasks)
-		golden := filepath.Join("testdata", "info_"+name+".txt")
-		if *rewrite {
-			if err := os.MkdirAll("testdata", 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != string(want) {
-			t.Errorf("%s: review, then `go test ./internal/cli -run TestPrintTasks -rewrite`:\n%s", golden, out.String())
-		}
+		golden.File(t, filepath.Join("testdata", "info_"+name+".txt"), out.Bytes())
 	}
 	var out bytes.Buffer
 	printTasks(&out, &thalwegv1.JobInfo{Graph: example().Graph}, false)

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"math"
 	"net/url"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"pgregory.net/rapid"
 )
 
@@ -319,19 +319,7 @@ func TestColumnsGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/columns.bin"
-	if *rewrite {
-		if err := os.WriteFile(file, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b, kept) {
-		t.Errorf("written now:  %x\nkept: %x", b, kept)
-	}
+	kept := golden.File(t, "testdata/columns.bin", b)
 	got := make([]everything, len(vs))
 	if rest, err := mustFor[everything](t).Decode(kept, got); err != nil || len(rest) > 0 {
 		t.Fatalf("%d bytes left, %v", len(rest), err)

@@ -8,13 +8,13 @@ import (
 
 // The hash of keys is part of the checkpoint format (docs/format/hash.md): it decides the key group. None of the constants may ever change.
 
-// golden keeps the mixer from mapping 0 to 0; any odd number would do.
-const golden = 0x9e3779b97f4a7c15
+// goldenRatio keeps the mixer from mapping 0 to 0; any odd number would do.
+const goldenRatio = 0x9e3779b97f4a7c15
 
 // Mix is a bijection of 64-bit integers that scatters them: the finalizer of splitmix64 (Stafford's variant 13), two multiplications. As it has
 // an inverse, a table of integer keys may keep the hash alone.
 func Mix(x uint64) uint64 {
-	x += golden
+	x += goldenRatio
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
@@ -24,7 +24,7 @@ func Mix(x uint64) uint64 {
 func Unmix(h uint64) uint64 {
 	h = (h ^ h>>31 ^ h>>62) * 0x319642b2d24d8ec3
 	h = (h ^ h>>27 ^ h>>54) * 0x96de1b173f119089
-	return (h ^ h>>30 ^ h>>60) - golden
+	return (h ^ h>>30 ^ h>>60) - goldenRatio
 }
 
 // The parameters of wyhash, final version 4.2, by Wang Yi (public domain).

@@ -1,18 +1,15 @@
 package codec
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"pgregory.net/rapid"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 type userID int64
 type name string
@@ -71,19 +68,7 @@ func TestHashGolden(t *testing.T) {
 	add(struct{}{}, hashOf(t, struct{}{}))
 	a := address{"example.org", 443, [2]string{"a", "b"}, [6]byte{1, 2, 3, 4, 5, 6}}
 	add(a, hashOf(t, a))
-	const file = "testdata/hash.txt"
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Errorf("hashes are\n%s\nwant\n%s", b.String(), want)
-	}
+	golden.File(t, "testdata/hash.txt", []byte(b.String()))
 }
 
 func TestHashFollowsFromTheDocument(t *testing.T) {

@@ -2,19 +2,17 @@ package config
 
 import (
 	"bytes"
-	"flag"
 	"io"
-	"os"
 	"path/filepath"
 	"testing"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+	"github.com/thalweg-io/thalweg/internal/golden"
+)
 
 // TestDescribe compares what is printed with what was reviewed; docs/configuration.md is the page itself.
 func TestDescribe(t *testing.T) {
 	for _, tc := range []struct {
-		golden   string
+		name     string
 		describe func(io.Writer) error
 	}{
 		{filepath.Join("testdata", "describe.txt"), Describe},
@@ -24,21 +22,7 @@ func TestDescribe(t *testing.T) {
 		if err := tc.describe(&out); err != nil {
 			t.Fatal(err)
 		}
-		if *rewrite {
-			if err := os.MkdirAll(filepath.Dir(tc.golden), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(tc.golden, out.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(tc.golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(out.Bytes(), want) {
-			t.Errorf("%s is not what the table gives: review, then `go test ./internal/config -run TestDescribe -rewrite`", tc.golden)
-		}
+		golden.File(t, tc.name, out.Bytes())
 	}
 }
 

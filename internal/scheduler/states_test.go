@@ -3,12 +3,12 @@ package scheduler
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/golden"
 )
 
 const diagram = "../../docs/job-states.md"
@@ -19,24 +19,14 @@ func TestStatesDiagram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines []string
+	head, rest, _ := strings.Cut(string(b), "stateDiagram-v2\n")
+	_, tail, _ := strings.Cut(rest, "```")
+	var lines strings.Builder
 	for _, x := range transitions {
-		lines = append(lines, fmt.Sprintf("    %s --> %s: %s", name(x.from), name(x.to), x.why))
+		fmt.Fprintf(&lines, "    %s --> %s: %s\n", name(x.from), name(x.to), x.why)
 	}
-	if *rewrite {
-		head, rest, _ := strings.Cut(string(b), "stateDiagram-v2\n")
-		_, tail, _ := strings.Cut(rest, "```")
-		out := head + "stateDiagram-v2\n    [*] --> INITIALIZING\n" + strings.Join(lines, "\n") + "\n    FINISHED --> [*]\n    CANCELED --> [*]\n    FAILED --> [*]\n```" + tail
-		if err := os.WriteFile(diagram, []byte(out), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	drawn := regexp.MustCompile(`(?m)^    [A-Z]+ --> [A-Z]+: .*$`).FindAllString(string(b), -1)
-	if !slices.Equal(drawn, lines) {
-		t.Errorf("%s does not draw the transition table; run go test ./internal/scheduler -rewrite and look at the difference.\ndrawn:\n%s\ntable:\n%s",
-			diagram, strings.Join(drawn, "\n"), strings.Join(lines, "\n"))
-	}
+	golden.File(t, diagram, []byte(head+"stateDiagram-v2\n    [*] --> INITIALIZING\n"+lines.String()+
+		"    FINISHED --> [*]\n    CANCELED --> [*]\n    FAILED --> [*]\n```"+tail))
 }
 
 // TestStatesComplete: every status is a state of the table, terminal ones absorb, and the others lead somewhere.

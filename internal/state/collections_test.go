@@ -1,11 +1,9 @@
 package state
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
 )
 
@@ -208,19 +207,7 @@ func TestGoldenCollections(t *testing.T) {
 	w := base(2, 1)
 	second := finish(t, w)
 	now := (&checkpoint.SubtaskState{Vertex: "v", Files: w.Chain([]checkpoint.File{first}, &second)}).Append(nil)
-	name := filepath.Join("testdata", "collections")
-	if *rewrite {
-		if err := os.WriteFile(name, now, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(now, kept) {
-		t.Errorf("the same state is written differently: %d bytes, kept %d", len(now), len(kept))
-	}
+	kept := golden.File(t, filepath.Join("testdata", "collections"), now)
 	s, err := checkpoint.DecodeSubtaskState(kept)
 	if err != nil {
 		t.Fatal(err)

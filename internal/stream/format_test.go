@@ -4,19 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"github.com/thalweg-io/thalweg/internal/stream/align"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
-
-// TestFrameFormat: frames are, byte by byte, what docs/format/exchange.md says of exchangeVersion. A change needs another version.
+// TestFrameFormat: frames are, byte by byte, what docs/format/exchange.md says of exchangeVersion. A difference means that workers of before do not
+// understand them: raise exchangeVersion and change the document first.
 func TestFrameFormat(t *testing.T) {
 	c := wireCodec(t)
 	records := func(b *Batch[wireRecord]) []byte {
@@ -58,21 +56,5 @@ func TestFrameFormat(t *testing.T) {
 			t.Errorf("%s: %v", f.name, err)
 		}
 	}
-	const golden = "testdata/frames.txt"
-	if *rewrite {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("frames are not those of %s: raise exchangeVersion, change docs/format/exchange.md, then `go test ./internal/stream -run TestFrameFormat -rewrite`. They are\n%s",
-			golden, got.String())
-	}
+	golden.File(t, "testdata/frames.txt", []byte(got.String()))
 }

@@ -1,47 +1,29 @@
 package zookeeper_test
 
 import (
-	"bufio"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"github.com/thalweg-io/thalweg/internal/ha"
 	"github.com/thalweg-io/thalweg/internal/ha/zkmodel"
 	"github.com/thalweg-io/thalweg/internal/ha/zookeeper"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write what the scripts give into testdata")
-
-// TestElection runs the scripts in testdata: elections over the model of ZooKeeper, one step at a time. A script is lines of
-// commands; what each gave is below it, indented. The recorded output is the review.
+// TestElection runs the scripts in testdata: elections over the model of ZooKeeper, one step at a time. What each command gave is below it: the review.
 func TestElection(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := newScript(t).run(string(b))
-			if *rewrite {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(b) {
-				t.Errorf("%s gave (run with -rewrite and look at the difference):\n%s", file, got)
-			}
+	golden.Scripts(t, "testdata/*.txt", func(t *testing.T, text string) string {
+		s := &script{t: t, zk: zkmodel.New(3), nodes: map[string]*contender{}}
+		return golden.Lines(text, func(line string) string {
+			s.out.Reset()
+			s.command(strings.Fields(line))
+			return s.out.String()
 		})
-	}
+	})
 }
 
 // script is a world of contenders.
@@ -69,32 +51,6 @@ type contender struct {
 }
 
 const scriptTimeout = 10 * time.Second
-
-func newScript(t *testing.T) *script {
-	return &script{t: t, zk: zkmodel.New(3), nodes: map[string]*contender{}}
-}
-
-// run carries out every command and returns the script with its outputs.
-func (s *script) run(text string) string {
-	var all strings.Builder
-	scanner := bufio.NewScanner(strings.NewReader(text))
-	for scanner.Scan() {
-		line := scanner.Text()
-		if strings.HasPrefix(line, "  ") {
-			continue // an earlier run's output
-		}
-		fmt.Fprintln(&all, line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		s.out.Reset()
-		s.command(strings.Fields(line))
-		for l := range strings.Lines(s.out.String()) {
-			fmt.Fprint(&all, "  ", l)
-		}
-	}
-	return all.String()
-}
 
 func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/thalweg-io/thalweg/internal/codec"
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"github.com/thalweg-io/thalweg/internal/storage/storagetest"
 )
 
@@ -39,17 +40,8 @@ func packed(c FileConfig) FileConfig { c.Compress = true; return c }
 func TestGoldenCompressedFile(t *testing.T) {
 	sections := packable(t)
 	f := write(t, packed(config(storagetest.NewMem(), 9, 1<<20)), sections)
-	name := filepath.Join("testdata", filepath.FromSlash(goldenPacked))
 	s := state(3, f)
-	if *rewrite {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, s.Append(nil), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	kept := golden.Kept(t, filepath.Join("testdata", filepath.FromSlash(goldenPacked)), s.Append(nil))
 	old, err := DecodeSubtaskState(kept)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func mustName(t *testing.T, name, what string, at int, err error) {
 }
 
 func TestEveryDamageOfMetadataIsFound(t *testing.T) {
-	m, _ := golden(t)
+	m, _ := goldenCheckpoint(t)
 	const name = "mem:///ckpt/chk-8/_metadata"
 	damaged(m.Encode(), func(what string, at int, b []byte) {
 		_, err := DecodeMetadata(name, b)
@@ -44,7 +44,7 @@ func TestEveryDamageOfMetadataIsFound(t *testing.T) {
 }
 
 func TestEveryDamageOfASubtaskStateIsFound(t *testing.T) {
-	m, _ := golden(t)
+	m, _ := goldenCheckpoint(t)
 	damaged(m.Subtasks[1].Append(nil), func(what string, at int, b []byte) {
 		_, err := DecodeSubtaskState(b)
 		mustName(t, "subtask state", what, at, err)
@@ -62,7 +62,7 @@ func everything(r *Reader) error {
 }
 
 func TestEveryDamageOfAStateFileIsFound(t *testing.T) {
-	m, files := golden(t)
+	m, files := goldenCheckpoint(t)
 	file, inline := m.Subtasks[0].Files[0], m.Subtasks[1].Files[0]
 	name := storage.Join(dir, file.Path)
 	damaged(files[file.Path], func(what string, at int, b []byte) {

@@ -30,7 +30,7 @@ func bounded(t *testing.T, n int, f func()) {
 }
 
 func FuzzDecodeMetadata(f *testing.F) {
-	m, _ := golden(f)
+	m, _ := goldenCheckpoint(f)
 	f.Add(m.Encode())
 	f.Add(m.Encode()[envelopeSize:])
 	f.Add([]byte{})
@@ -54,7 +54,7 @@ func FuzzDecodeMetadata(f *testing.F) {
 }
 
 func FuzzDecodeSubtaskState(f *testing.F) {
-	m, _ := golden(f)
+	m, _ := goldenCheckpoint(f)
 	for _, s := range m.Subtasks {
 		f.Add(s.Append(nil))
 		f.Add(s.Append(nil)[envelopeSize:])

@@ -1,20 +1,16 @@
 package checkpoint
 
 import (
-	"bytes"
 	"context"
-	"flag"
-	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
 
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/storage"
 	"github.com/thalweg-io/thalweg/internal/storage/storagetest"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // goldenBase and goldenDelta are where the golden checkpoint keeps its files, in testdata as below a job's directory.
 const (
@@ -22,9 +18,9 @@ const (
 	goldenDelta = "chk-8/count_words-3-4.2-delta"
 )
 
-// golden is a checkpoint with all there is in the formats: base and delta, each in a file of its own and inline, an ended subtask, an operator
+// goldenCheckpoint is one with all there is in the formats: base and delta, each in a file of its own and inline, an ended subtask, an operator
 // that is not keyed. Nothing in it is random.
-func golden(t testing.TB) (m *Metadata, files map[string][]byte) {
+func goldenCheckpoint(t testing.TB) (m *Metadata, files map[string][]byte) {
 	t.Helper()
 	m = &Metadata{JobID: "0123456789abcdef0123456789abcdef", ID: 8, Generation: job.Generation{Epoch: 4, N: 2}, GraphVersion: 0xfeedfacecafebeef, Base: 7}
 	whole := func(sections map[string][]entry, path string) (outside, inside *File) {
@@ -43,26 +39,11 @@ func golden(t testing.TB) (m *Metadata, files map[string][]byte) {
 // TestGoldenFiles: what an earlier program wrote is read, and what this one writes is the same. A difference means that checkpoints of before
 // cannot be restored: raise the version and keep the reader of the old one.
 func TestGoldenFiles(t *testing.T) {
-	m, files := golden(t)
+	m, files := goldenCheckpoint(t)
 	files[MetadataName] = m.Encode()
 	kept := map[string][]byte{}
 	for path, b := range files {
-		name := filepath.Join("testdata", filepath.FromSlash(path))
-		if *rewrite {
-			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(name, b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		old, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if kept[path] = old; !bytes.Equal(old, b) {
-			t.Errorf("%s is not what this program writes:\nkept    %x\nwritten %x", name, old, b)
-		}
+		kept[path] = golden.File(t, filepath.Join("testdata", filepath.FromSlash(path)), b)
 	}
 
 	got, err := DecodeMetadata(MetadataName, kept[MetadataName])

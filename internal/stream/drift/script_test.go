@@ -1,16 +1,13 @@
 package drift
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the scripts' results anew")
+	"github.com/thalweg-io/thalweg/internal/golden"
+)
 
 // TestScripts carries out each line of testdata/*.txt and compares what the file says comes of it:
 //
@@ -20,40 +17,10 @@ var rewrite = flag.Bool("rewrite", false, "write the scripts' results anew")
 //	late <reader>               what was kept back arrives
 //	at <time>                   which readers would have to wait with what has come so far
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got strings.Builder
-			var s script
-			for line := range strings.Lines(string(b)) {
-				line = strings.TrimSuffix(line, "\n")
-				if strings.HasPrefix(line, "  ") {
-					continue // what came of it
-				}
-				fmt.Fprintln(&got, line)
-				if words := strings.Fields(line); len(words) > 0 && words[0] != "#" {
-					for _, effect := range s.do(t, words) {
-						fmt.Fprintln(&got, "  "+effect)
-					}
-				}
-			}
-			if *rewrite {
-				if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got.String() != string(b) {
-				t.Errorf("review, then `go test ./internal/stream/drift -run TestScripts -rewrite`:\n%s", got.String())
-			}
-		})
-	}
+	golden.Scripts(t, "testdata/*.txt", func(t *testing.T, text string) string {
+		var s script
+		return golden.Lines(text, func(line string) string { return strings.Join(s.do(t, strings.Fields(line)), "\n") })
+	})
 }
 
 type script struct {

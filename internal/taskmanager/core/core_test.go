@@ -1,12 +1,7 @@
 package core
 
 import (
-	"bufio"
-	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,72 +11,37 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
+	"github.com/thalweg-io/thalweg/internal/golden"
 	"github.com/thalweg-io/thalweg/internal/job"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the scripts' outputs instead of checking them")
 
 // TestScripts runs testdata/*.txt. A line that begins with "> " is an event with its time; what follows it, to the next one, is
 // the effects. Read the files as the specification.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			want, err := os.ReadFile(name)
+	golden.Scripts(t, "testdata/*.txt", func(t *testing.T, script string) string {
+		c := New(Config{ID: "tm", Incarnation: "inc", Host: "h", DataAddress: "h:1", Slots: 2, OSArch: "linux/amd64",
+			HeartbeatInterval: 3 * time.Second, HeartbeatTimeout: 10 * time.Second, LeaderlessTimeout: time.Hour,
+			UnreachableTimeout: time.Minute, ReportTimeout: time.Second, CancelTimeout: 20 * time.Second}, 0)
+		now := time.Duration(0)
+		return golden.Lines(script, func(line string) string {
+			f := strings.Fields(strings.TrimPrefix(line, ">"))
+			at, err := time.ParseDuration(f[0])
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("%s: %v", line, err)
 			}
-			got := runScript(t, want)
-			if *rewrite {
-				if err := os.WriteFile(name, got, 0o644); err != nil {
-					t.Fatal(err)
+			var out strings.Builder
+			if f[1] == "ticks" { // until the given time, regularly
+				for now += c.TickInterval(); now <= at; now += c.TickInterval() {
+					writeEffects(&out, fmt.Sprintf("at %v  ", now), c.Step(now, Tick{}))
 				}
-				return
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("output differs (go test -rewrite shows it in the diff):\n%s", got)
-			}
-		})
-	}
-}
-
-func runScript(t *testing.T, script []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	c := New(Config{ID: "tm", Incarnation: "inc", Host: "h", DataAddress: "h:1", Slots: 2, OSArch: "linux/amd64",
-		HeartbeatInterval: 3 * time.Second, HeartbeatTimeout: 10 * time.Second, LeaderlessTimeout: time.Hour,
-		UnreachableTimeout: time.Minute, ReportTimeout: time.Second, CancelTimeout: 20 * time.Second}, 0)
-	now := time.Duration(0)
-	in := bufio.NewScanner(bytes.NewReader(script))
-	for in.Scan() {
-		line := in.Text()
-		if strings.HasPrefix(line, "#") || line == "" {
-			fmt.Fprintln(&out, line)
-			continue
-		}
-		if !strings.HasPrefix(line, "> ") {
-			continue // an output of the last run
-		}
-		fmt.Fprintln(&out, line)
-		f := strings.Fields(line[2:])
-		at, err := time.ParseDuration(f[0])
-		if err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		if f[1] == "ticks" { // until the given time, regularly
-			for now += c.TickInterval(); now <= at; now += c.TickInterval() {
-				writeEffects(&out, now, c.Step(now, Tick{}))
+				now = at
+				return out.String()
 			}
 			now = at
-			continue
-		}
-		now = at
-		writeEffects(&out, -1, c.Step(now, parseEvent(t, line, f[1:])))
-	}
-	return out.Bytes()
+			writeEffects(&out, "", c.Step(now, parseEvent(t, line, f[1:])))
+			return out.String()
+		})
+	})
 }
 
 // args reads key=value words.
@@ -180,28 +140,26 @@ func parseEvent(t *testing.T, line string, f []string) Event {
 	return nil
 }
 
-func writeEffects(out *bytes.Buffer, at time.Duration, es []Effect) {
+func writeEffects(out *strings.Builder, when string, es []Effect) {
 	for _, e := range es {
-		if at >= 0 {
-			fmt.Fprintf(out, "  at %v", at)
-		}
+		out.WriteString(when)
 		switch e := e.(type) {
 		case OpenSession:
-			fmt.Fprintf(out, "  open session %d with %s (epoch %d): %s\n", e.Request, e.Leader.Address, e.Leader.Epoch, text(e.Register))
+			fmt.Fprintf(out, "open session %d with %s (epoch %d): %s\n", e.Request, e.Leader.Address, e.Leader.Epoch, text(e.Register))
 		case CloseSession:
-			fmt.Fprintf(out, "  close session: %s\n", text(e.Goodbye))
+			fmt.Fprintf(out, "close session: %s\n", text(e.Goodbye))
 		case ToLeader:
-			fmt.Fprintf(out, "  to leader: %s\n", text(e.Message))
+			fmt.Fprintf(out, "to leader: %s\n", text(e.Message))
 		case ToWorker:
-			fmt.Fprintf(out, "  to worker %s: %s\n", e.Job, text(e.Message))
+			fmt.Fprintf(out, "to worker %s: %s\n", e.Job, text(e.Message))
 		case StartWorker:
-			fmt.Fprintf(out, "  start worker %s\n", e.Job)
+			fmt.Fprintf(out, "start worker %s\n", e.Job)
 		case KillWorker:
-			fmt.Fprintf(out, "  kill worker %s: %s\n", e.Job, e.Why)
+			fmt.Fprintf(out, "kill worker %s: %s\n", e.Job, e.Why)
 		case ForgetJob:
-			fmt.Fprintf(out, "  forget job %s\n", e.Job)
+			fmt.Fprintf(out, "forget job %s\n", e.Job)
 		case Log:
-			fmt.Fprintf(out, "  %s: %s\n", e.Level, e.Text)
+			fmt.Fprintf(out, "%s: %s\n", e.Level, e.Text)
 		}
 	}
 }
