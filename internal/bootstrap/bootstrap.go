@@ -104,6 +104,7 @@ func effective(cluster *config.Config) func(map[string]string) (map[string]strin
 		m[config.BufferTimeout.Key()] = config.BufferTimeout.Get(c).String()
 		m[config.NetworkCompression.Key()] = config.NetworkCompression.Get(c)
 		m[config.StateCompression.Key()] = strconv.FormatBool(config.StateCompression.Get(c))
+		m[config.Pretouch.Key()] = fmt.Sprint(int64(config.Pretouch.Get(c)))
 		m[config.InlineThreshold.Key()] = fmt.Sprint(int64(config.InlineThreshold.Get(c)))
 		return m, nil
 	}

@@ -197,6 +197,14 @@ var (
 			"sides processor time. s2 is fast, and leaves as they are the batches that it does not make smaller by an " +
 			"eighth. Batches within a process are never encoded.",
 	})
+	Pretouch = define(execution, sizes, spec[Size]{
+		Key: "taskmanager.memory.pretouch.size", Job: true,
+		Doc: "Memory for state that each worker of the job touches as it begins and keeps: state that grows lies there " +
+			"first, and what tasks release goes back there. The first touch of a page makes the system, and under a " +
+			"virtual machine the host as well, find and zero it, which for state that grows all the time can be half of " +
+			"all that a task does. It counts as used from the beginning, and has to fit into the worker's share of " +
+			"taskmanager.memory.process.size.",
+	})
 )
 
 // Checkpoints.

@@ -17,6 +17,7 @@ import (
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/state/checkpoint"
+	"github.com/thalweg-io/thalweg/internal/state/offheap"
 	"github.com/thalweg-io/thalweg/internal/storage"
 	"github.com/thalweg-io/thalweg/internal/stream/align"
 )
@@ -41,6 +42,7 @@ type HostConfig struct {
 	InlineThreshold        int           // bytes; default checkpoint.DefaultInlineThreshold
 	PlainState             bool          // files with state are not compressed
 	CompressRecords        bool          // that this process sends to others, with s2; what it gets may be compressed in any case
+	Pretouch               int64         // bytes for state that are touched ahead: offheap.Pretouch
 	Clock                  *Clock        // of processing time; nil: the machine's
 	Dial                   func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -59,6 +61,8 @@ type Host struct {
 		closed  bool
 	}
 	wg sync.WaitGroup
+
+	unpretouch func() // the last that Close does
 }
 
 // generation is one run of the job's tasks in this process.
@@ -99,9 +103,33 @@ func NewHost(g *Graph, c HostConfig, r Reporter) *Host {
 			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
 		}
 	}
-	h := &Host{graph: g, c: c, report: r}
+	h := &Host{graph: g, c: c, report: r, unpretouch: func() {}}
 	h.mu.changed = make(chan struct{})
+	if c.Pretouch > 0 {
+		h.pretouch()
+	}
 	return h
+}
+
+// pretouch touches memory beside all else, until Close.
+func (h *Host) pretouch() {
+	ctx, stop := context.WithCancel(context.Background())
+	touched := make(chan func(), 1)
+	go func() {
+		begin := time.Now()
+		release, err := offheap.Pretouch(ctx, h.c.Pretouch)
+		if err != nil {
+			h.c.Log.Warn("no memory is touched ahead of state", "bytes", h.c.Pretouch, "error", err)
+			release = func() {}
+		} else {
+			h.c.Log.Info("memory was touched ahead of state", "bytes", h.c.Pretouch, "took", time.Since(begin))
+		}
+		touched <- release
+	}()
+	h.unpretouch = sync.OnceFunc(func() {
+		stop()
+		(<-touched)()
+	})
 }
 
 func (h *Host) vertex(id string) *thalwegv1.Vertex {
@@ -312,6 +340,7 @@ func (h *Host) Close() {
 		h.end(g)
 	}
 	h.wg.Wait()
+	h.unpretouch()
 }
 
 // state records a task's state and reports it. What is terminal stays.

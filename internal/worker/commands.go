@@ -115,6 +115,13 @@ func NewHost(g *stream.Graph, o HostOptions, r stream.Reporter) (*stream.Host, e
 		}
 		c.PlainState = !on
 	}
+	if s := o.Configuration[pretouchKey]; s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", pretouchKey, err)
+		}
+		c.Pretouch = n
+	}
 	switch s := o.Configuration[networkCompressionKey]; s {
 	case "", "none":
 	case "s2":
@@ -132,4 +139,5 @@ const (
 	inlineThresholdKey    = "execution.checkpointing.data-inline-threshold"
 	compressionKey        = "execution.checkpointing.snapshot-compression"
 	networkCompressionKey = "taskmanager.network.compression.codec"
+	pretouchKey           = "taskmanager.memory.pretouch.size"
 )

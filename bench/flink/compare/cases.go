@@ -73,12 +73,14 @@ func (c contest) flinkSource(s Schedule) harness.Job {
 }
 
 func (c contest) thalweg(s Schedule) side.Job {
-	return side.Job{Query: c.query, Seed: s.Seed, Rate: s.Rate, Parallelism: 1, Keys: c.keys, Exchange: c.exchange}
+	memory := c.settings("hashmap")
+	return side.Job{Query: c.query, Seed: s.Seed, Rate: s.Rate, Parallelism: 1, Keys: c.keys, Exchange: c.exchange,
+		PretouchMiB: int64(memory.HeapMiB + memory.ManagedMiB)}
 }
 
 func (c contest) thalwegSource(s Schedule) side.Job {
 	j := c.thalweg(s)
-	j.Query, j.Exchange = c.ownSource, false
+	j.Query, j.Exchange, j.PretouchMiB = c.ownSource, false, 0
 	return j
 }
 

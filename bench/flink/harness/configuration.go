@@ -47,7 +47,7 @@ func (s Settings) driverFlags() []string { return []string{"-XX:+UseSerialGC", "
 func (s Settings) taskManagerFlags() []string {
 	heap := fmt.Sprintf("%dm", s.HeapMiB+frameworkHeap)
 	return []string{
-		"-XX:+Use" + s.GC + "GC", "-Xms" + heap, "-Xmx" + heap,
+		"-XX:+Use" + s.GC + "GC", "-Xms" + heap, "-Xmx" + heap, "-XX:+AlwaysPreTouch",
 		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", frameworkOffHeap+network), fmt.Sprintf("-XX:MaxMetaspaceSize=%dm", metaspace),
 	}
 }

@@ -17,12 +17,14 @@ type Job struct {
 	Parallelism int
 	Keys        int64 // of the keyed count
 	Exchange    bool  // the count is in another process than its source
+	PretouchMiB int64 // of state, before the first record
 }
 
 // arguments is the job for the command line of a process.
 func (j Job) arguments() []string {
 	return []string{"-query", j.Query, "-seed", strconv.FormatInt(j.Seed, 10), "-rate", strconv.FormatInt(j.Rate, 10),
-		"-parallelism", strconv.Itoa(j.Parallelism), "-keys", strconv.FormatInt(j.Keys, 10), "-exchange=" + strconv.FormatBool(j.Exchange)}
+		"-parallelism", strconv.Itoa(j.Parallelism), "-keys", strconv.FormatInt(j.Keys, 10), "-exchange=" + strconv.FormatBool(j.Exchange),
+		"-pretouch", strconv.FormatInt(j.PretouchMiB, 10)}
 }
 
 // parse is the inverse of arguments, with what is said to one process only.
@@ -34,6 +36,7 @@ func parse(args []string) (j Job, peer string, err error) {
 	f.IntVar(&j.Parallelism, "parallelism", 1, "")
 	f.Int64Var(&j.Keys, "keys", 0, "")
 	f.BoolVar(&j.Exchange, "exchange", false, "")
+	f.Int64Var(&j.PretouchMiB, "pretouch", 0, "")
 	f.StringVar(&peer, "peer", "", "the receiving end; none: of an exchange this is it")
 	return j, peer, f.Parse(args)
 }

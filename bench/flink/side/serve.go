@@ -15,6 +15,7 @@ import (
 	"github.com/thalweg-io/thalweg/bench/keyedcount/counting"
 	"github.com/thalweg-io/thalweg/bench/nexmark/queries"
 	"github.com/thalweg-io/thalweg/flow"
+	"github.com/thalweg-io/thalweg/internal/state/offheap"
 	"github.com/thalweg-io/thalweg/internal/worker/local"
 )
 
@@ -27,6 +28,12 @@ func Serve(args []string, in io.Reader, out io.Writer) error {
 	if err := j.Check(); err != nil {
 		return err
 	}
+	// The other side's process has run for a minute, and its heap has been through all its pages. This one's begins here.
+	release, err := offheap.Pretouch(context.Background(), j.PretouchMiB<<20)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if j.keyed() {
 		return serveCount(j, peer, in, out)
 	}

@@ -24,6 +24,10 @@ type mapped struct {
 	size  uintptr
 	base  unsafe.Pointer
 	large bool // huge pages are asked for
+
+	// Behind the small pages come chunks. The first ones are decided: their pages are pretouched ones, or the system gives them one by one.
+	decided int
+	lent    map[int]bool // chunks with pretouched pages
 }
 
 // newMapped maps as much as the system's limits let it; nil if that is too little.
@@ -82,16 +86,48 @@ func (m *mapped) grow(size int) (unsafe.Pointer, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	old := uintptr(m.usable())
-	if _, err := unix.MremapPtr(m.base, old, n.base, uintptr(n.usable()), unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED); err != nil {
+	n.decided, n.lent = m.decided, m.lent
+	if err := m.moveTo(n); err != nil {
+		n.lent = nil
 		n.release()
-		return nil, 0, fmt.Errorf("move %d bytes of state to a range of %d: %w", old, n.usable(), err)
+		return nil, 0, fmt.Errorf("move %d bytes of state to a range of %d: %w", m.usable(), n.usable(), err)
 	}
 	n.advise()
 	m.unmap(m.whole, m.before())
-	m.unmap(unsafe.Add(m.base, old), m.size-old-m.before())
+	m.unmap(unsafe.Add(m.base, m.usable()), m.size-uintptr(m.usable())-m.before())
 	*m = *n
 	return m.base, m.usable(), nil
+}
+
+// moveTo moves all pages to the beginning of a larger range: the chunks that are lent one by one, because to the system each is a mapping of its own, and
+// what lies between them.
+func (m *mapped) moveTo(n *mapped) error {
+	cuts := []int{0}
+	for i := range m.decided {
+		if m.lent[i] {
+			cuts = append(cuts, chunkAt(i), chunkAt(i+1))
+		}
+	}
+	cuts = append(cuts, m.usable())
+	move := func(from, to unsafe.Pointer, i int) error {
+		size := uintptr(cuts[i+1] - cuts[i])
+		if size == 0 {
+			return nil
+		}
+		_, err := unix.MremapPtr(unsafe.Add(from, cuts[i]), size, unsafe.Add(to, cuts[i]), size, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED)
+		return err
+	}
+	for i := range len(cuts) - 1 {
+		if err := move(m.base, n.base, i); err != nil {
+			for i--; i >= 0; i-- {
+				if back := move(n.base, m.base, i); back != nil {
+					panic(fmt.Sprintf("offheap: state cannot be moved, %v, and what was moved not back: %v", err, back))
+				}
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *mapped) unmap(p unsafe.Pointer, n uintptr) {
@@ -103,7 +139,26 @@ func (m *mapped) unmap(p unsafe.Pointer, n uintptr) {
 	}
 }
 
-func (m *mapped) discard(n int) {
+// chunkAt is where a chunk begins.
+func chunkAt(i int) int { return smallPages + i*chunkSize }
+
+// supply puts pretouched pages where they are about to be needed, as long as there are some.
+func (m *mapped) supply(n int) {
+	for n > chunkAt(m.decided) && chunkAt(m.decided+1) <= m.usable() {
+		if takeChunk(unsafe.Add(m.base, chunkAt(m.decided))) {
+			if m.lent == nil {
+				m.lent = map[int]bool{}
+			}
+			m.lent[m.decided] = true
+		}
+		m.decided++
+	}
+}
+
+func (m *mapped) discard(n int, all bool) {
+	if all {
+		m.giveBack()
+	}
 	pages := n &^ (unix.Getpagesize() - 1)
 	if pages > 0 && unix.Madvise(unsafe.Slice((*byte)(m.base), pages), unix.MADV_DONTNEED) != nil {
 		pages = 0
@@ -111,16 +166,28 @@ func (m *mapped) discard(n int) {
 	clear(unsafe.Slice((*byte)(m.base), n)[pages:])
 }
 
-// resident: huge pages are taken whole at their first byte. Where the system has none this says up to one too much.
+// giveBack returns what is lent. Nothing that lies in chunks is needed any more, and they are decided anew.
+func (m *mapped) giveBack() {
+	for i := range m.lent {
+		giveChunk(unsafe.Add(m.base, chunkAt(i)))
+	}
+	m.decided, m.lent = 0, nil
+}
+
+// resident: huge pages are taken whole at their first byte, and so are chunks that are lent. Where the system has no huge pages this says up to one too much.
 func (m *mapped) resident(n int) int {
 	if n <= smallPages {
 		return (n + unix.Getpagesize() - 1) &^ (unix.Getpagesize() - 1)
+	}
+	if last := (n - smallPages - 1) / chunkSize; m.lent[last] {
+		return chunkAt(last + 1)
 	}
 	return smallPages + (n-smallPages+hugePage-1)&^(hugePage-1)
 }
 
 func (m *mapped) release() {
 	if m.whole != nil {
+		m.giveBack()
 		m.unmap(m.whole, m.size)
 	}
 	*m = mapped{}

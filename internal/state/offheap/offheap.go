@@ -25,8 +25,10 @@ type Range struct {
 type mapping interface {
 	// grow makes the memory at least size bytes; what was there is kept, what is new is zero.
 	grow(size int) (base unsafe.Pointer, got int, err error)
-	// discard makes [0, n) zero and gives its pages back.
-	discard(n int)
+	// supply comes before bytes up to n are written to for the first time.
+	supply(n int)
+	// discard makes [0, n) zero and gives its pages back. all: what lies behind has not been written to.
+	discard(n int, all bool)
 	// resident is the memory that n bytes from the beginning take, in whole pages, if all of them have been written to.
 	resident(n int) int
 	release()
@@ -63,10 +65,11 @@ func (r *Range) Grow(size int) error {
 
 // Discard makes the first n bytes zero and gives the memory back where it can. Whoever discards all that was touched has an empty range.
 func (r *Range) Discard(n int) {
+	all := inSteps(n) >= r.touched
 	if n > 0 {
-		r.m.discard(n)
+		r.m.discard(n, all)
 	}
-	if inSteps(n) >= r.touched {
+	if all {
 		r.account(0)
 	}
 }
@@ -103,8 +106,9 @@ func (h *onHeap) used() []byte {
 	return unsafe.Slice((*byte)(base), 8*len(h.words)-lineSize)
 }
 
-func (h *onHeap) discard(n int) { clear(h.used()[:n]) }
-func (h *onHeap) release()      { h.words = nil }
+func (h *onHeap) supply(int)            {}
+func (h *onHeap) discard(n int, _ bool) { clear(h.used()[:n]) }
+func (h *onHeap) release()              { h.words = nil }
 
 // resident: the heap has all of it, touched or not.
 func (h *onHeap) resident(n int) int {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/thalweg-io/thalweg/bench/nexmark/gen"
 	"github.com/thalweg-io/thalweg/bench/nexmark/queries"
+	"github.com/thalweg-io/thalweg/internal/state/offheap"
 )
 
 // options are the flags.
@@ -31,6 +32,7 @@ type options struct {
 	check           bool
 	source          bool // the source alone is measured beside each query
 	seconds, settle time.Duration
+	pretouch        int64 // bytes
 	profile         string
 	configuration   map[string]string
 }
@@ -62,6 +64,7 @@ func parse(args []string) (o options, err error) {
 	f.DurationVar(&o.settle, "settle", time.Second, "how long a query runs before it is measured")
 	seconds := f.Float64("seconds", 5, "how long a query is measured")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the measurement to this `file`")
+	pretouch := f.Int64("pretouch", 4096, "`MiB` of state that are touched before anything is measured, as by taskmanager.memory.pretouch.size; 0: none")
 	checkpoint := f.Duration("checkpoint", 0, "`interval` of checkpoints; 0: the default")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -72,6 +75,10 @@ func parse(args []string) (o options, err error) {
 	if *seconds <= 0 {
 		return o, fmt.Errorf("-seconds %v: it is above 0", *seconds)
 	}
+	if *pretouch < 0 {
+		return o, fmt.Errorf("-pretouch %d: it is not negative", *pretouch)
+	}
+	o.pretouch = *pretouch << 20
 	o.seconds = time.Duration(*seconds * float64(time.Second))
 	if *checkpoint > 0 {
 		o.configuration = map[string]string{"execution.checkpointing.interval": checkpoint.String()}
@@ -104,6 +111,11 @@ func find(names string) ([]queries.Query, error) {
 func (o options) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	release, err := offheap.Pretouch(ctx, o.pretouch)
+	if err != nil {
+		return err
+	}
+	defer release()
 	each := o.beside
 	if o.check {
 		each = o.compare

@@ -22,8 +22,8 @@ var errMeasured = errors.New("measured")
 
 // heading prints what the figures are, and those of the generator without a job.
 func (o options) heading() error {
-	fmt.Printf("# %s, GOMAXPROCS %d, parallelism %d, all events made: %v; CPU time is the whole process's\n",
-		runtime.Version(), runtime.GOMAXPROCS(0), o.config.Splits, o.all)
+	fmt.Printf("# %s, GOMAXPROCS %d, parallelism %d, all events made: %v, %d MiB touched ahead; CPU time is the whole process's\n",
+		runtime.Version(), runtime.GOMAXPROCS(0), o.config.Splits, o.all, o.pretouch>>20)
 	fmt.Printf("%-12s %14s %10s %14s %8s %14s %12s\n", "query", "M ev/s-core", "ns/event", "events/s", "cores", "allocs/event", "bytes/event")
 	c := o.config
 	c.Events = 0
