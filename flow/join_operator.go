@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"github.com/thalweg-io/thalweg/internal/codec"
 	"github.com/thalweg-io/thalweg/internal/state"
 	"github.com/thalweg-io/thalweg/internal/stream"
 )
@@ -88,13 +87,13 @@ func newJoining[K comparable, A, B, U any](b *builder, n *node, next any, left f
 	if j.keyed, err = newKeyed[K](b, n); err != nil {
 		return nil, err
 	}
-	lefts := joinInput[K, A]{joined: j, key: left, count: b.late, accept: func(b *joinBatch[K, A]) error { return j.kind.left(b) }}
-	rights := joinInput[K, B]{joined: j, key: right, count: b.late, accept: func(b *joinBatch[K, B]) error { return j.kind.right(b) }}
+	lefts := joinInput[K, A]{joined: j, count: b.late, accept: func(b *joinBatch[K, A]) error { return j.kind.left(b) }}
+	rights := joinInput[K, B]{joined: j, count: b.late, accept: func(b *joinBatch[K, B]) error { return j.kind.right(b) }}
 	if err = prepare(j); err == nil {
-		err = lefts.open(n.settings.lateLeft != nil, lateLeft, b.ends)
+		err = lefts.open(left, n.settings.lateLeft != nil, lateLeft, b.ends)
 	}
 	if err == nil {
-		err = rights.open(n.settings.lateRight != nil, lateRight, b.ends)
+		err = rights.open(right, n.settings.lateRight != nil, lateRight, b.ends)
 	}
 	if err != nil {
 		j.keyed.Close()
@@ -133,8 +132,7 @@ type joined interface {
 // joinInput is an input of a join.
 type joinInput[K comparable, T any] struct {
 	joined
-	key    func(T) K
-	hash   func([]uint64, []K)
+	by     keying[K, T]
 	accept func(*joinBatch[K, T]) error
 	lateTo *sideOut[T] // nil: nowhere
 	count  func(int)
@@ -144,12 +142,10 @@ type joinInput[K comparable, T any] struct {
 
 	// Scratch of one batch.
 	batch   joinBatch[K, T]
-	keys    []K
-	hashes  []uint64
 	noTimes []int64
 }
 
-func (p *joinInput[K, T]) open(sends bool, late SideOutput[T], ends sideEnds) (err error) {
+func (p *joinInput[K, T]) open(key func(T) K, sends bool, late SideOutput[T], ends sideEnds) (err error) {
 	p.late = func(i int) bool { return p.isLate(p.batch.times[i], p.batch.hashes[i]) }
 	p.leave = func(i int) error {
 		p.lates++
@@ -164,19 +160,13 @@ func (p *joinInput[K, T]) open(sends bool, late SideOutput[T], ends sideEnds) (e
 			return err
 		}
 	}
-	p.hash, err = codec.BatchHasher[K]()
+	p.by, err = newKeying(key)
 	return err
 }
 
 func (p *joinInput[K, T]) Push(b *stream.Batch[T]) error {
 	n := len(b.Values)
-	p.keys = keysOf(p.keys, b.Values, p.key)
-	hashes := b.Hashes
-	if len(hashes) != n {
-		p.hashes = room(p.hashes, n)
-		p.hash(p.hashes, p.keys)
-		hashes = p.hashes
-	}
+	keys, hashes := p.by.of(b)
 	reached, timeless := p.begin(b.Split)
 	times := b.Times
 	if timeless {
@@ -194,7 +184,7 @@ func (p *joinInput[K, T]) Push(b *stream.Batch[T]) error {
 		}
 		late = late || at <= reached.now
 	}
-	p.batch = joinBatch[K, T]{b.Values, times, p.keys, hashes}
+	p.batch = joinBatch[K, T]{b.Values, times, keys, hashes}
 	var err error
 	if late && !timeless { // perhaps
 		err = p.batch.runs(p.late, p.accept, p.leave)

@@ -50,6 +50,30 @@ func (h *hasher[K, T]) Push(b *stream.Batch[T]) error {
 	return h.next.Push(&h.out)
 }
 
+// keying gives the keys of a batch, and their hashes, to a keyed operator.
+type keying[K comparable, T any] struct {
+	key    func(T) K
+	hash   func(dst []uint64, keys []K)
+	keys   []K      // of the batch that came last
+	hashes []uint64 // scratch
+}
+
+func newKeying[K comparable, T any](key func(T) K) (keying[K, T], error) {
+	hash, err := codec.BatchHasher[K]()
+	return keying[K, T]{key: key, hash: hash}, err
+}
+
+// of returns what is valid until the next call, and no longer than the batch: if its sender has hashed the keys, the hashes are the batch's.
+func (k *keying[K, T]) of(b *stream.Batch[T]) (keys []K, hashes []uint64) {
+	k.keys = keysOf(k.keys, b.Values, k.key)
+	if len(b.Hashes) == len(k.keys) {
+		return k.keys, b.Hashes
+	}
+	k.hashes = room(k.hashes, len(k.keys))
+	k.hash(k.hashes, k.keys)
+	return k.keys, k.hashes
+}
+
 // keysOf are the keys of values, in s if it has room.
 func keysOf[K comparable, T any](s []K, values []T, key func(T) K) []K {
 	s = room(s, len(values))

@@ -308,29 +308,18 @@ func newOperating[K comparable, U any](b *builder, n *node, next any, f func(*Op
 // keyedInput is an input of an operator with keyed state: it puts the key of each record in hand.
 type keyedInput[K comparable, T, U any] struct {
 	*operating[K, U]
-	key    func(T) K
+	by     keying[K, T]
 	record func(*Ctx[K], T, *Out[U]) error
-	hash   func([]uint64, []K)
-	keys   []K // scratch of one batch
-	hashes []uint64
 }
 
 func newKeyedInput[K comparable, T, U any](p *operating[K, U], key func(T) K, record func(*Ctx[K], T, *Out[U]) error) (stream.Input[T], error) {
-	hash, err := codec.BatchHasher[K]()
-	return &keyedInput[K, T, U]{operating: p, key: key, record: record, hash: hash}, err
+	by, err := newKeying(key)
+	return &keyedInput[K, T, U]{operating: p, by: by, record: record}, err
 }
 
 func (p *keyedInput[K, T, U]) Push(b *stream.Batch[T]) error {
 	p.out.batch.Split = b.Split
-	keys := keysOf(p.keys, b.Values, p.key)
-	p.keys = keys
-	hashes := b.Hashes
-	if len(hashes) != len(keys) {
-		p.hashes = room(p.hashes, len(keys))
-		p.hash(p.hashes, keys)
-		hashes = p.hashes
-	}
-	p.keyed.Batch(keys, hashes)
+	p.keyed.Batch(p.by.of(b))
 	ctx, out, times, values := p.ctx, p.out, b.Times, b.Values
 	for i := range values {
 		if i%state.Run == 0 {

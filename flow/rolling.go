@@ -18,9 +18,9 @@ func Rolling[K comparable, T, A, R any](s Keyed[K, T], name string, a Aggregator
 	n := &node{name: name, kind: "rolling", at: caller(), takes: elementOf[T]{}, gives: elementOf[Entry[K, R]]{}, keyed: true}
 	aggregating(s.stream.job, n, "aggregate", a)
 	n.make = func(b *builder, next any) (any, error) {
-		op := &rolling[K, T, A, R]{link: linkTo[Entry[K, R]](next), node: n, key: s.key, a: a}
+		op := &rolling[K, T, A, R]{link: linkTo[Entry[K, R]](next), node: n, a: a}
 		var err error
-		if op.hash, err = codec.BatchHasher[K](); err != nil {
+		if op.by, err = newKeying(s.key); err != nil {
 			return nil, err
 		}
 		if op.keyed, err = newKeyed[K](b, n); err != nil {
@@ -54,8 +54,7 @@ type rolling[K comparable, T, A, R any] struct {
 	stream.Base
 	link[Entry[K, R]]
 	node   *node
-	key    func(T) K
-	hash   func([]uint64, []K)
+	by     keying[K, T]
 	a      Aggregator[T, A, R]
 	keyed  *state.Keyed[K]
 	values *state.Value[K, A]
@@ -63,21 +62,12 @@ type rolling[K comparable, T, A, R any] struct {
 
 	// Scratch of one batch.
 	in      []T
-	keys    []K
-	hashes  []uint64
 	results [state.Run]R
 	out     stream.Batch[Entry[K, R]]
 }
 
 func (o *rolling[K, T, A, R]) Push(b *stream.Batch[T]) error {
-	keys := keysOf(o.keys, b.Values, o.key)
-	o.keys = keys
-	hashes := b.Hashes
-	if len(hashes) != len(keys) {
-		o.hashes = room(o.hashes, len(keys))
-		o.hash(o.hashes, keys)
-		hashes = o.hashes
-	}
+	keys, hashes := o.by.of(b)
 	o.in, o.out.Values = b.Values, room(o.out.Values, len(keys))
 	err := o.values.UpdateRuns(keys, hashes, o.fold)
 	o.in = nil
@@ -93,7 +83,7 @@ func (o *rolling[K, T, A, R]) Push(b *stream.Batch[T]) error {
 // foldRun folds a run of the batch in hand.
 func (o *rolling[K, T, A, R]) foldRun(first int, run *state.Slots[A]) {
 	n := run.Len()
-	in, keys, out := o.in[first:first+n], o.keys[first:first+n], o.out.Values[first:first+n]
+	in, keys, out := o.in[first:first+n], o.by.keys[first:first+n], o.out.Values[first:first+n]
 	add, result := o.a.Add, o.a.Result
 	if run.AnyFresh() && o.a.New != nil {
 		for i := range n {

@@ -54,10 +54,10 @@ func (x *benchWindow) run(records int) {
 			x.batch.Times[i] = (x.now + int64(i)) * 1000
 		}
 		for i, e := range x.batch.Values {
-			x.op.keys = room(x.op.keys, stream.BatchSize)
-			x.op.keys[i] = e.Key
+			x.op.by.keys = room(x.op.by.keys, stream.BatchSize)
+			x.op.by.keys[i] = e.Key
 		}
-		x.op.hash(x.batch.Hashes, x.op.keys) // as the exchange does
+		x.op.by.hash(x.batch.Hashes, x.op.by.keys) // as the exchange does
 		if err := x.op.Push(&x.batch); err != nil {
 			x.b.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/thalweg-io/thalweg/internal/codec"
 	"github.com/thalweg-io/thalweg/internal/state"
 	"github.com/thalweg-io/thalweg/internal/stream"
 )
@@ -13,8 +12,7 @@ import (
 type windowing[K comparable, T, U any] struct {
 	stream.Base
 	node      *node
-	key       func(T) K
-	hash      func([]uint64, []K)
+	by        keying[K, T]
 	next      stream.Input[U]
 	keyed     *state.Keyed[K]
 	cut       windows[K, T]
@@ -26,20 +24,17 @@ type windowing[K comparable, T, U any] struct {
 	from, to  int      // own key groups, of max
 	max       int
 
-	// Scratch of one batch.
-	keys   []K
-	hashes []uint64
-	times  []int64
+	times []int64 // scratch of one batch
 }
 
 // newWindowing makes an operator that has its state in k and gives by g; flush hands on what g has emitted.
 func newWindowing[K comparable, T, A, R, U any](n *node, w Windowed[K, T], k *state.Keyed[K], g *giving[K, T, A, R], next stream.Input[U], flush func() error) (*windowing[K, T, U], error) {
-	o := &windowing[K, T, U]{node: n, key: w.keyed.key, keyed: k, next: next, flush: flush, watermark: stream.NoTime, global: w.window.kind == global}
+	o := &windowing[K, T, U]{node: n, keyed: k, next: next, flush: flush, watermark: stream.NoTime, global: w.window.kind == global}
 	g.reached = reached{now: stream.NoTime}
 	o.reached = &g.reached
 	o.from, o.to, o.max = k.Groups()
 	var err error
-	if o.hash, err = codec.BatchHasher[K](); err != nil {
+	if o.by, err = newKeying(w.keyed.key); err != nil {
 		return nil, err
 	}
 	o.cut, err = cutter(w.window, k, g)
@@ -132,19 +127,12 @@ func (g *giving[K, T, A, R]) passed(last, now int64) bool {
 }
 
 func (o *windowing[K, T, U]) Push(b *stream.Batch[T]) error {
-	n := len(b.Values)
-	o.keys = keysOf(o.keys, b.Values, o.key)
-	hashes := b.Hashes
-	if len(hashes) != n {
-		o.hashes = room(o.hashes, n)
-		o.hash(o.hashes, o.keys)
-		hashes = o.hashes
-	}
+	keys, hashes := o.by.of(b)
 	times := b.Times
 	switch {
 	case o.clock != nil:
 		var err error
-		if times, err = o.stamp(n); err != nil {
+		if times, err = o.stamp(len(keys)); err != nil {
 			return err
 		}
 	case o.global:
@@ -156,7 +144,7 @@ func (o *windowing[K, T, U]) Push(b *stream.Batch[T]) error {
 			}
 		}
 	}
-	if err := o.cut.add(b.Values, times, o.keys, hashes); err != nil {
+	if err := o.cut.add(b.Values, times, keys, hashes); err != nil {
 		return err
 	}
 	return o.settle()
