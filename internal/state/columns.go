@@ -20,6 +20,15 @@ type columns[K comparable, V any] struct {
 	v      []V
 }
 
+// table is how a checkpoint names what is in the columns.
+func (c *columns[K, V]) table(name string, kind checkpoint.TableKind) checkpoint.Table {
+	t := checkpoint.Table{Name: name, Kind: kind, Key: c.keys.Schema().String()}
+	if kind.Valued() {
+		t.Value = c.vals.Schema().String()
+	}
+	return t
+}
+
 // spacesOf are the spaces of a chunk that has nothing else.
 func spacesOf(ch checkpoint.Chunk) ([]int64, error) {
 	if len(ch.Columns) != 8*ch.Count {

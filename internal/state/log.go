@@ -36,10 +36,10 @@ type Log[K comparable, V any] struct {
 	slots   []pairing // scratch of Pair
 }
 
-// Grid is how time is cut into buckets: they are Width long, and one begins at Offset.
+// Grid is how time is cut into cells, the buckets of a log or slices: they are Width long, and one begins at Offset.
 type Grid struct{ Width, Offset int64 }
 
-// Of is the number of the bucket that a time falls into.
+// Of is the number of the cell that a time falls into.
 func (g Grid) Of(at int64) int64 {
 	at -= g.Offset
 	q := at / g.Width
@@ -356,9 +356,7 @@ func (x *Log[K, V]) Len() int {
 	return n
 }
 
-func (x *Log[K, V]) table() checkpoint.Table {
-	return checkpoint.Table{Name: x.name, Kind: checkpoint.Logs, Key: x.k.codec.Schema().String(), Value: x.io.vals.Schema().String()}
-}
+func (x *Log[K, V]) table() checkpoint.Table { return x.io.table(x.name, checkpoint.Logs) }
 
 // trim and restamp have nothing to do: rows know their interval, and nothing is noted of what was dropped.
 func (x *Log[K, V]) trim(int64) {}

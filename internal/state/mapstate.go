@@ -223,9 +223,7 @@ func (m *Map[K, MK, V]) Clear() {
 	}
 }
 
-func (m *Map[K, MK, V]) table() checkpoint.Table {
-	return checkpoint.Table{Name: m.name, Kind: checkpoint.Maps, Key: m.io.keys.Schema().String(), Value: m.io.vals.Schema().String()}
-}
+func (m *Map[K, MK, V]) table() checkpoint.Table { return m.io.table(m.name, checkpoint.Maps) }
 
 func (m *Map[K, MK, V]) begin(s *saving, table int, after, upto int64) {
 	rows := newRows(&m.io, &m.k.c, s, table, checkpoint.Maps)

@@ -198,9 +198,7 @@ func (x *Slices[K, A]) Len() int {
 	return n
 }
 
-func (x *Slices[K, A]) table() checkpoint.Table {
-	return checkpoint.Table{Name: x.name, Kind: checkpoint.Slices, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
-}
+func (x *Slices[K, A]) table() checkpoint.Table { return x.io.table(x.name, checkpoint.Slices) }
 
 func (x *Slices[K, A]) begin(s *saving, table int, after, upto int64) {
 	rows := newRows(&x.io, &x.k.c, s, table, checkpoint.Slices)

@@ -97,9 +97,7 @@ func (t *table[K]) named(hash uint64, right func(slot unsafe.Pointer) bool) unsa
 	}
 }
 
-func (x *spaced[K, V]) table() checkpoint.Table {
-	return checkpoint.Table{Name: x.name, Kind: x.kind, Key: x.k.codec.Schema().String(), Value: x.s.codec.Schema().String()}
-}
+func (x *spaced[K, V]) table() checkpoint.Table { return x.io.table(x.name, x.kind) }
 
 func (x *spaced[K, V]) begin(s *saving, table int, after, upto int64) {
 	rows := newRows(&x.io, &x.k.c, s, table, x.kind)

@@ -150,9 +150,7 @@ func (t *Timers[K]) named(x timer) (found unsafe.Pointer) {
 // Len is the number of timers that are set.
 func (t *Timers[K]) Len() int { return t.t.count }
 
-func (t *Timers[K]) table() checkpoint.Table {
-	return checkpoint.Table{Name: t.name, Kind: checkpoint.Timers, Key: t.k.codec.Schema().String()}
-}
+func (t *Timers[K]) table() checkpoint.Table { return t.io.table(t.name, checkpoint.Timers) }
 
 func (t *Timers[K]) begin(s *saving, table int, after, upto int64) {
 	rows := newRows(&t.io, &t.k.c, s, table, checkpoint.Timers)

@@ -163,9 +163,7 @@ func (v *Value[K, V]) Clear() {
 // Len is the number of keys that have a value.
 func (v *Value[K, V]) Len() int { return v.t.count }
 
-func (v *Value[K, V]) table() checkpoint.Table {
-	return checkpoint.Table{Name: v.name, Kind: checkpoint.Values, Key: v.k.codec.Schema().String(), Value: v.s.codec.Schema().String()}
-}
+func (v *Value[K, V]) table() checkpoint.Table { return v.io.table(v.name, checkpoint.Values) }
 
 func (v *Value[K, V]) begin(s *saving, table int, after, upto int64) {
 	rows := newRows(&v.io, &v.k.c, s, table, checkpoint.Values)
