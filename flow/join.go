@@ -135,10 +135,10 @@ var errNoTime = errors.New("a record has no event time")
 func joinWindows[K comparable, A, B, U any](j *joining[K, A, B, U], w Window) error {
 	o := &windowJoin[K, A, B, U]{joining: j, grid: gridOf(w), length: int64(w.size / w.slice()), step: int64(w.slide / w.slice()), global: w.kind == global}
 	if o.global {
-		j.timeless, o.grid.slice = true, math.MaxInt64
+		j.timeless, o.grid.Width = true, math.MaxInt64
 	}
 	j.kind = o
-	return j.keep(state.Grid{Width: o.slice, Offset: o.offset}, false)
+	return j.keep(o.grid.Grid, false)
 }
 
 type windowJoin[K comparable, A, B, U any] struct {
@@ -159,7 +159,7 @@ func (o *windowJoin[K, A, B, U]) late(at int64, hash uint64) bool {
 	if o.global {
 		return false
 	}
-	last, some := o.lastWindow(o.sliceOf(at))
+	last, some := o.lastWindow(o.grid.Of(at))
 	return some && o.endOf(last)-1 <= o.reached.of(hash)
 }
 
@@ -176,7 +176,7 @@ func addWindowed[T any, K comparable, A, B, U any](o *windowJoin[K, A, B, U], lo
 
 // apart reports whether a time is in no window, because they are further apart than they are long.
 func (o *windowJoin[K, A, B, U]) apart(at int64) bool {
-	_, some := o.lastWindow(o.sliceOf(at))
+	_, some := o.lastWindow(o.grid.Of(at))
 	return !some
 }
 
@@ -231,10 +231,10 @@ func (o *windowJoin[K, A, B, U]) upto(at int64) int64 {
 	switch {
 	case at == stream.MaxWatermark:
 		return math.MaxInt64
-	case at < math.MinInt64+o.slice+max(o.offset, 0):
+	case at < math.MinInt64+o.Width+max(o.Offset, 0):
 		return math.MinInt64
 	}
-	return o.sliceOf(at+1) - 1
+	return o.grid.Of(at+1) - 1
 }
 
 // give gives a window.

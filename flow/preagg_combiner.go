@@ -112,7 +112,7 @@ func (o *combiner[K, T, A, R]) run(times []int64, from, n int) (upto int, last i
 		return 0, 0, fmt.Errorf("window %s: a record has no event time", o.node.name)
 	}
 	last = o.grid.last(at)
-	begin := last - o.grid.slice + 1
+	begin := last - o.grid.Width + 1
 	for upto = from + 1; upto < n && times[upto] >= begin && times[upto] <= last; upto++ {
 	}
 	return upto, last, nil
@@ -167,7 +167,7 @@ func (o *combiner[K, T, A, R]) affordable(from, upto int) int {
 
 // fold folds records of one slice into what is held, until it is full; it reports how many.
 func (o *combiner[K, T, A, R]) fold(values []T, keys []K, hashes []uint64, last int64) int {
-	p, add, mix, length := &o.held, o.a.Add, mixOf(last), uint64(max(o.grid.slice, 1))
+	p, add, mix, length := &o.held, o.a.Add, mixOf(last), uint64(max(o.grid.Width, 1))
 	keys, hashes = keys[:len(values)], hashes[:len(values)]
 	for i, v := range values {
 		mixed := hashes[i] ^ mix

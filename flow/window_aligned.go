@@ -30,28 +30,15 @@ func newAligned[K comparable, T, A, R any](w Window, k *state.Keyed[K], g *givin
 }
 
 // grid is how time is cut into slices.
-type grid struct {
-	slice  int64 // how long one is
-	offset int64
-}
+type grid struct{ state.Grid }
 
-func gridOf(w Window) grid { return grid{int64(w.slice()), int64(w.offset)} }
-
-// sliceOf is the number of the slice that a time falls into.
-func (g grid) sliceOf(at int64) int64 {
-	at -= g.offset
-	q := at / g.slice
-	if at%g.slice < 0 {
-		q--
-	}
-	return q
-}
+func gridOf(w Window) grid { return grid{state.Grid{Width: int64(w.slice()), Offset: int64(w.offset)}} }
 
 // endOf is the time behind a slice.
-func (g grid) endOf(slice int64) int64 { return (slice+1)*g.slice + g.offset }
+func (g grid) endOf(slice int64) int64 { return (slice+1)*g.Width + g.Offset }
 
 // last is the last moment of the slice that a time falls into; of one that has none, as time ends before, the time itself.
-func (g grid) last(at int64) int64 { return max(g.endOf(g.sliceOf(at))-1, at) }
+func (g grid) last(at int64) int64 { return max(g.endOf(g.Of(at))-1, at) }
 
 func (o *aligned[K, T, A, R]) add(values []T, times []int64, keys []K, hashes []uint64) error {
 	defer o.counted()
@@ -60,9 +47,9 @@ func (o *aligned[K, T, A, R]) add(values []T, times []int64, keys []K, hashes []
 	}
 	// Times of one sender hardly fall, so records of one slice come in runs.
 	for from := 0; from < len(values); {
-		slice := o.sliceOf(times[from])
+		slice := o.grid.Of(times[from])
 		end := o.endOf(slice)
-		begin := end - o.slice
+		begin := end - o.Width
 		upto := from + 1
 		for upto < len(values) && times[upto] >= begin && times[upto] < end {
 			upto++
@@ -177,7 +164,7 @@ func (o *aligned[K, T, A, R]) giveWindow(last int64, key K, a *A) error {
 		return o.giveTimeless(key, a)
 	}
 	end := o.endOf(last)
-	return o.give(key, end-o.length*o.slice, end, a)
+	return o.give(key, end-o.length*o.Width, end, a)
 }
 
 func (o *aligned[K, T, A, R]) advance(at int64) error {
@@ -201,10 +188,10 @@ func (o *aligned[K, T, A, R]) upto(at, before int64) int64 {
 	switch {
 	case at == stream.MaxWatermark:
 		return math.MaxInt64
-	case o.global || at < math.MinInt64+before+o.slice+max(o.offset, 0):
+	case o.global || at < math.MinInt64+before+o.Width+max(o.Offset, 0):
 		return math.MinInt64
 	}
-	return o.sliceOf(at-before+1) - 1
+	return o.grid.Of(at-before+1) - 1
 }
 
 func (o *aligned[K, T, A, R]) next() (int64, bool) {
