@@ -12,6 +12,7 @@ package storage
 import (
 	"context"
 	"io"
+	"io/fs"
 	"time"
 )
 
@@ -94,4 +95,13 @@ type Info struct {
 	Size    int64     // bytes; 0 for a directory
 	ModTime time.Time // as the file system tells it
 	Dir     bool
+}
+
+// InfoOf is what a client library or the system says of a file.
+func InfoOf(path string, i fs.FileInfo) Info {
+	info := Info{Path: path, Name: Base(path), Size: i.Size(), ModTime: i.ModTime(), Dir: i.IsDir()}
+	if info.Dir {
+		info.Size = 0
+	}
+	return info
 }

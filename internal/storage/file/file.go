@@ -121,15 +121,7 @@ func (f *FS) Stat(ctx context.Context, name string) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, fail("stat", name, err)
 	}
-	return describe(name, info), nil
-}
-
-func describe(name string, info os.FileInfo) storage.Info {
-	i := storage.Info{Path: name, Name: storage.Base(name), Size: info.Size(), ModTime: info.ModTime(), Dir: info.IsDir()}
-	if i.Dir {
-		i.Size = 0
-	}
-	return i
+	return storage.InfoOf(name, info), nil
 }
 
 // List implements storage.FileSystem. An entry that is deleted meanwhile is left out.
@@ -153,7 +145,7 @@ func (f *FS) List(ctx context.Context, dir string) ([]storage.Info, error) {
 		case err != nil:
 			return nil, fail("list", storage.Join(dir, e.Name()), err)
 		default:
-			infos = append(infos, describe(storage.Join(dir, e.Name()), info))
+			infos = append(infos, storage.InfoOf(storage.Join(dir, e.Name()), info))
 		}
 	}
 	return slices.Clip(infos), nil

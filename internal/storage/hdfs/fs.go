@@ -181,15 +181,7 @@ func (f *FS) Stat(ctx context.Context, name string) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, err
 	}
-	return describe(name, info), nil
-}
-
-func describe(name string, info os.FileInfo) storage.Info {
-	i := storage.Info{Path: name, Name: storage.Base(name), Size: info.Size(), ModTime: info.ModTime(), Dir: info.IsDir()}
-	if i.Dir {
-		i.Size = 0
-	}
-	return i
+	return storage.InfoOf(name, info), nil
 }
 
 // List implements storage.FileSystem.
@@ -217,7 +209,7 @@ func (f *FS) List(ctx context.Context, dir string) ([]storage.Info, error) {
 	infos := make([]storage.Info, 0, len(entries))
 	for _, e := range entries {
 		if !storage.Unfinished(e.Name()) {
-			infos = append(infos, describe(storage.Join(dir, e.Name()), e))
+			infos = append(infos, storage.InfoOf(storage.Join(dir, e.Name()), e))
 		}
 	}
 	slices.SortFunc(infos, func(a, b storage.Info) int { return strings.Compare(a.Name, b.Name) })
