@@ -75,14 +75,21 @@ func summaryOf(r *thalwegv1.JobResult) *thalwegv1.JobSummary {
 	return &thalwegv1.JobSummary{Id: r.Id, Name: r.Name, Status: r.Status, StartedMs: r.StartedMs, EndedMs: r.EndedMs}
 }
 
+// of is the term that a request about a job is for, and the job.
+func (s *jobService) of(name string) (t *term, id job.ID, err error) {
+	if t, err = s.term(); err != nil {
+		return nil, id, err
+	}
+	if id, err = job.ParseID(name); err != nil {
+		return nil, id, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return t, id, nil
+}
+
 func (s *jobService) Info(ctx context.Context, q *thalwegv1.InfoRequest) (*thalwegv1.JobInfo, error) {
-	t, err := s.term()
+	t, id, err := s.of(q.Id)
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(q.Id)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	return t.info(ctx, id)
 }
@@ -111,13 +118,9 @@ func (t *term) info(ctx context.Context, id job.ID) (*thalwegv1.JobInfo, error) 
 }
 
 func (s *jobService) Cancel(ctx context.Context, q *thalwegv1.CancelRequest) (*thalwegv1.CancelResponse, error) {
-	t, err := s.term()
+	t, id, err := s.of(q.Id)
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(q.Id)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	r, err := t.Leader.Cancel(ctx, id, q.Request)
 	if errors.Is(err, leader.NotFound{ID: id}) {
@@ -137,13 +140,9 @@ func (s *jobService) Cancel(ctx context.Context, q *thalwegv1.CancelRequest) (*t
 }
 
 func (s *jobService) TriggerCheckpoint(ctx context.Context, q *thalwegv1.TriggerCheckpointRequest) (*thalwegv1.TriggerCheckpointResponse, error) {
-	t, err := s.term()
+	t, id, err := s.of(q.Id)
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(q.Id)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	r, err := t.Leader.TriggerCheckpoint(ctx, id)
 	if err != nil {
@@ -162,13 +161,9 @@ const (
 )
 
 func (s *jobService) Watch(q *thalwegv1.WatchRequest, stream grpc.ServerStreamingServer[thalwegv1.JobInfo]) error {
-	t, err := s.term()
+	t, id, err := s.of(q.Id)
 	if err != nil {
 		return err
-	}
-	id, err := job.ParseID(q.Id)
-	if err != nil {
-		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	changed, stop := t.Leader.Watch(id)
 	defer stop()
