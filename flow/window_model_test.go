@@ -62,16 +62,10 @@ func countsOf(names []int64) []int64 {
 
 func TestWindowsAgainstInterpreter(t *testing.T) {
 	kinds := map[string]func(*rand.Rand) Window{
-		"tumbling": func(r *rand.Rand) Window {
-			size := ms(1 + r.Int64N(20))
-			return Tumbling(size).Offset(time.Duration(r.Int64N(int64(size))) - size/2)
-		},
-		"sliding": func(r *rand.Rand) Window {
-			size, slide := ms(1+r.Int64N(20)), ms(1+r.Int64N(20))
-			return Sliding(size, slide).Offset(slide/3 - time.Duration(r.Int64N(int64(slide/2))))
-		},
-		"session": func(r *rand.Rand) Window { return Session(ms(1 + r.Int64N(15))) },
-		"global":  func(r *rand.Rand) Window { return Global() },
+		"tumbling": anyTumbling,
+		"sliding":  anySliding,
+		"session":  func(r *rand.Rand) Window { return Session(ms(1 + r.Int64N(15))) },
+		"global":   func(r *rand.Rand) Window { return Global() },
 		"processing time": func(r *rand.Rand) Window {
 			size, slide := ms(1+r.Int64N(20)), ms(1+r.Int64N(20))
 			return []Window{Tumbling(size), Sliding(size, slide), Session(size)}[r.IntN(3)].ProcessingTime()
@@ -89,6 +83,16 @@ func TestWindowsAgainstInterpreter(t *testing.T) {
 			}
 		})
 	}
+}
+
+func anyTumbling(r *rand.Rand) Window {
+	size := ms(1 + r.Int64N(20))
+	return Tumbling(size).Offset(time.Duration(r.Int64N(int64(size))) - size/2)
+}
+
+func anySliding(r *rand.Rand) Window {
+	size, slide := ms(1+r.Int64N(20)), ms(1+r.Int64N(20))
+	return Sliding(size, slide).Offset(slide/3 - time.Duration(r.Int64N(int64(slide/2))))
 }
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
