@@ -52,6 +52,7 @@ type task struct {
 	noMore     bool   // the source has nothing left
 	status     Status // of the source, when it was polled last
 	flushed    time.Time
+	clock      alarmClock // rest's
 	deadlineID int64
 	deadline   time.Time
 	beganAlign time.Time
@@ -178,6 +179,7 @@ func (t *task) close() error {
 		t.hear(m)
 	}
 	t.cancel()
+	t.clock.close()
 	t.host.c.Clock.forget(t)
 	t.stopTaking()
 	t.snapshots.Wait()
@@ -453,10 +455,12 @@ func (t *task) rest() error {
 	if until == 0 {
 		return t.expire()
 	}
+	var rings <-chan struct{}
 	if until > 0 {
 		tm := time.NewTimer(until)
 		defer tm.Stop()
 		timer = tm.C
+		rings = t.clock.in(until)
 	}
 	rests := waiting
 	if !t.room() {
@@ -466,6 +470,7 @@ func (t *task) rest() error {
 	select {
 	case <-t.wake:
 	case <-timer:
+	case <-rings:
 	case <-t.ctx.Done():
 		return ErrCancelled
 	}
