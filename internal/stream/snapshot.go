@@ -211,6 +211,8 @@ func (t *task) stateFile(id int64) (*checkpoint.FileWriter, error) {
 		InlineThreshold: t.host.c.InlineThreshold, Compress: !t.host.c.PlainState}), nil
 }
 
+var errNoStorage = errors.New("no checkpoint directory is configured")
+
 // refuse gives up a checkpoint that this task cannot take: the job runs on.
 func (t *task) refuse(id int64, err error) align.Effects {
 	e := t.aligner.Step(align.Event{Kind: align.Failed, ID: id})
