@@ -105,7 +105,7 @@ func (o options) judge() error {
 
 // all are the queries of Nexmark by API.
 var all = map[string][]string{
-	"sql":        {"q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q9", "q11", "q12", "q13", "q14", "q15", "q16", "q17", "q18", "q19", "q20", "q22"},
+	"sql":        {"q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q9", "q11", "q12", "q13", "q14", "q15", "q16", "q17", "q18", "q19", "q20", "q21", "q22"},
 	"datastream": {"q1", "q2", "q5", "q8"},
 }
 

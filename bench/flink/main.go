@@ -8,7 +8,7 @@
 //	go run ./bench/flink -q all -events 1000000 -check         # are the final rows those of bench/nexmark/naive?
 //	go run ./bench/flink -q q5 -rounds 3 -between COMMAND      # COMMAND runs between two measurements, while Flink rests
 //
-// Queries may be a list, q0,q5, or all. Those in SQL are q0 to q5, q7 to q9, q11 to q20 and q22; with -api datastream they are q1, q2, q5, q8,
+// Queries may be a list, q0,q5, or all. Those in SQL are q0 to q5, q7 to q9, q11 to q22; with -api datastream they are q1, q2, q5, q8,
 // and keyedcount, which is the count of -keys keys. With it there are also source, which is the generator with nothing behind it, as SQL reads
 // it, and source-events, as the DataStream queries do: of all events, or of the kinds that a query reads, source/q3. That of the keyed count is
 // source-keys.
