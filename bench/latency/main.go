@@ -9,6 +9,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -145,15 +146,18 @@ func (e *engine) most(lasts time.Duration) (float64, error) {
 }
 
 // run measures all records of a time at a rate.
-func (e *engine) run(rate float64, lasts time.Duration) (*window, error) {
+func (e *engine) run(rate float64, lasts time.Duration) (w *window, err error) {
 	if err := e.rest(time.Second); err != nil { // what came before is through
 		return nil, err
 	}
-	w := &window{expected: max(1, int64(rate*lasts.Seconds())), through: make(chan struct{})}
+	w = &window{expected: max(1, int64(rate*lasts.Seconds())), through: make(chan struct{})}
 	e.sink.turn(w)
 	defer e.sink.turn(nil)
-	awake := meter.Sleep(&w.stall)
-	defer func() { awake() }()
+	awake, err := meter.Sleep(&w.stall)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, awake()) }()
 	began := time.Now()
 	e.source.order(&orders{rate, w.expected})
 	defer e.source.order(nil)

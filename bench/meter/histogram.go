@@ -1,4 +1,4 @@
-// Package meter has what the benchmarks measure with: a Histogram of durations, a thread that only sleeps, and the memory of the process.
+// Package meter has what the benchmarks measure with: a Histogram of durations, a process that only sleeps, and the memory of the process.
 //
 // It judges nothing and is used by benchmarks only.
 package meter
@@ -10,10 +10,12 @@ import (
 
 // Histogram counts durations in buckets of at most a sixteenth of their value.
 type Histogram struct {
-	counts [64 * 16]int64
+	counts [buckets]int64
 	n      int64
 	most   time.Duration
 }
+
+const buckets = 64 * 16
 
 func bucket(d time.Duration) int {
 	v := uint64(max(d, 0))

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/thalweg-io/thalweg/bench/meter"
+	"github.com/thalweg-io/thalweg/internal/state/offheap"
 )
 
 func main() {
@@ -24,22 +26,27 @@ func main() {
 	windows := flag.Int("windows", 4, "`pairs` of windows, without and with a checkpoint")
 	rate := flag.Float64("rate", 5e6, "`records/s` of the paced part, at most half of the greatest")
 	dir := flag.String("dir", "", "where checkpoints go (default: a temporary `folder`)")
+	pretouch := flag.Int64("pretouch", 512, "`MiB` for state that are touched first, as by taskmanager.memory.pretouch.size; 0: none")
 	flag.Parse()
-	if err := measure(*keys, *windows, *rate, *dir); err != nil {
+	if err := measure(*keys, *windows, *rate, *dir, *pretouch<<20); err != nil {
 		fmt.Fprintln(os.Stderr, "snapshot:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(keys uint64, windows int, rate float64, dir string) error {
+func measure(keys uint64, windows int, rate float64, dir string, pretouch int64) error {
+	release, err := offheap.Pretouch(context.Background(), pretouch)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if dir == "" {
-		var err error
 		if dir, err = os.MkdirTemp("", "thalweg-bench-"); err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
 	}
-	fmt.Printf("# %s, GOMAXPROCS %d, %d keys, 16-byte values\n", runtime.Version(), runtime.GOMAXPROCS(0), keys)
+	fmt.Printf("# %s, GOMAXPROCS %d, %d keys, 16-byte values, %d MiB touched ahead\n", runtime.Version(), runtime.GOMAXPROCS(0), keys, pretouch>>20)
 	e, err := start(keys, dir)
 	if err != nil {
 		return err

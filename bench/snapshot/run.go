@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/thalweg-io/thalweg/bench/hosts"
@@ -55,11 +56,13 @@ func (r *result) add(o *result) {
 
 // grow gives every key once.
 func (e *engine) grow() (*result, error) {
-	r, end := e.measure()
+	r, end, err := e.measure()
+	if err != nil {
+		return nil, err
+	}
 	e.source.order(orders{keys: e.keys, inTurn: true, limit: int64(e.keys)})
-	err := e.through(int64(e.keys))
-	end()
-	return r, err
+	err = e.through(int64(e.keys))
+	return r, errors.Join(err, end())
 }
 
 // through waits until the source has given so many.
@@ -75,17 +78,21 @@ func (e *engine) through(n int64) error {
 }
 
 // measure begins a window; end ends it.
-func (e *engine) measure() (r *result, end func()) {
+func (e *engine) measure() (r *result, end func() error, err error) {
 	r = &result{}
-	awake := meter.Sleep(&r.stall)
+	awake, err := meter.Sleep(&r.stall)
+	if err != nil {
+		return nil, nil, err
+	}
 	began := time.Now()
 	e.sink.window.Store(r)
-	return r, func() {
+	return r, func() error {
 		e.sink.window.Store(nil)
 		r.lasted = time.Since(began)
-		awake()
+		err := awake()
 		time.Sleep(5 * time.Millisecond) // the sink may be in the middle of a batch
-	}
+		return err
+	}, nil
 }
 
 // pair is a window without a checkpoint and one with, of the same length.
@@ -93,20 +100,24 @@ func (e *engine) pair(rate float64) (without, with *result, err error) {
 	if with, err = e.window(rate); err != nil {
 		return nil, nil, err
 	}
-	without, end := e.measure()
+	without, end, err := e.measure()
+	if err != nil {
+		return nil, nil, err
+	}
 	time.Sleep(with.lasted)
-	end()
-	return without, with, nil
+	return without, with, end()
 }
 
 // window lasts as long as a checkpoint.
 func (e *engine) window(rate float64) (*result, error) {
 	e.source.order(orders{keys: e.keys, rate: rate})
 	time.Sleep(300 * time.Millisecond)
-	r, end := e.measure()
-	err := e.checkpoint(r)
-	end()
-	return r, err
+	r, end, err := e.measure()
+	if err != nil {
+		return nil, err
+	}
+	err = e.checkpoint(r)
+	return r, errors.Join(err, end())
 }
 
 // checkpoint takes one.
