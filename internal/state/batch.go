@@ -29,8 +29,8 @@ func (s *Slots[V]) Fresh(i int) bool { return s.fresh>>(uint(i)&(ahead-1))&1 != 
 // AnyFresh reports whether one of them is.
 func (s *Slots[V]) AnyFresh() bool { return s.fresh != 0 }
 
-// aim finds the home lines of the next hashes and asks for them.
-func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, fetch bool) int {
+// aim finds the home lines of the next hashes and, if that is asked for, fetches them.
+func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, large bool) int {
 	hashes = hashes[:min(len(hashes), ahead)]
 	dir, scale, first, line, size := t.dir, t.scale, t.first, uint64(t.l.line), uint64(t.l.size)
 	if line == 4 { // a line of 16-byte slots: no division, one product
@@ -44,8 +44,8 @@ func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, fetch bool) int {
 			at[i&(ahead-1)] = uint64(p.line)*lineSize + uint64(t.l.home(h, p.slots))*size
 		}
 	}
-	if fetch {
-		prefetch(t.space.base, at, len(hashes))
+	if large {
+		fetch(t.space.base, at, len(hashes))
 	}
 	return len(hashes)
 }
@@ -59,12 +59,12 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 		return s.updateBoxed(t, keys, hashes, f)
 	}
 	keys = keys[:len(hashes)]
-	fetch := t.large()
+	large := t.large()
 	now, next := &s.runs[0], &s.runs[1]
-	now.n = t.aim(&now.at, hashes, fetch)
+	now.n = t.aim(&now.at, hashes, large)
 	for begin := 0; begin < len(hashes); begin += ahead {
 		rest := hashes[min(begin+ahead, len(hashes)):]
-		next.n = t.aim(&next.at, rest, fetch)
+		next.n = t.aim(&next.at, rest, large)
 		moves := t.moves
 		if err := s.resolve(t, now, keys[begin:], hashes[begin:]); err != nil {
 			return err
@@ -140,7 +140,7 @@ func (t *table[K]) walk(at *[ahead]uint64, hashes []uint64) {
 		r := *(*ref)(unsafe.Add(base, at[i&(ahead-1)]+uint64(t.l.keyOff)))
 		t.keysAt[i&(ahead-1)] = uint64(r>>refLengthBits) * blobUnit
 	}
-	prefetch(base, &t.keysAt, len(hashes))
+	fetch(base, &t.keysAt, len(hashes))
 }
 
 // resolveFour goes on from place i of a run in a table of lines of four, up to one whose entry is not in its home line, or has not changed in

@@ -66,7 +66,7 @@ func (x *Log[K, V]) ask(times []int64, hashes []uint64) {
 			}
 		}
 	}
-	prefetch(x.space.base, &at, n)
+	fetch(x.space.base, &at, n)
 }
 
 // widen gives a part an index of twice as many slots.
@@ -83,7 +83,7 @@ func (x *Log[K, V]) widen(p *part) error {
 		for i, w := range old[:n] {
 			at[i] = w >> tagBits
 		}
-		prefetch(x.space.base, &at, n)
+		fetch(x.space.base, &at, n)
 		for _, w := range old[:n] {
 			if w == 0 {
 				continue
@@ -162,7 +162,7 @@ type search struct {
 func (x *Log[K, V]) find(s *search, times []int64, keys []K, hashes []uint64, lower, upper int64, f func(i int, at int64, v *V) error) error {
 	large := x.space.end > smallTable
 	if large {
-		prefetch(x.space.base, &s.at, s.n)
+		fetch(x.space.base, &s.at, s.n)
 	}
 	m := 0
 	for j, p := range s.parts[:s.n] {
@@ -176,7 +176,7 @@ func (x *Log[K, V]) find(s *search, times []int64, keys []K, hashes []uint64, lo
 	// Round by round: the newest rows, then those that these link to, each asked for a round before it is looked at.
 	for m > 0 {
 		if large && m > 2 {
-			prefetch(x.space.base, &s.at, m)
+			fetch(x.space.base, &s.at, m)
 		}
 		left := 0
 		for j, off := range s.at[:m] {
