@@ -61,7 +61,7 @@ func TestJobsOverTheirMemory(t *testing.T) {
 		return id
 	}
 
-	neighbour := run([]string{"-D", "execution.checkpointing.interval=500 ms"}, "-keep", "nothing")
+	neighbour := run([]string{"-D", "execution.checkpointing.interval=500 ms", "-D", "taskmanager.memory.pretouch.size=16 mb"}, "-keep", "nothing")
 	before, err := c.WaitRunning(within(t, time.Minute), neighbour, -1)
 	if err != nil {
 		t.Fatal(err)
