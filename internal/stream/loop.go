@@ -198,7 +198,7 @@ func (t *task) rest() error {
 		tm := time.NewTimer(until)
 		defer tm.Stop()
 		timer = tm.C
-		rings = t.clock.in(until)
+		rings = t.waker.in(until)
 	}
 	rests := waiting
 	if !t.room() {

@@ -50,7 +50,7 @@ type task struct {
 	noMore     bool   // the source has nothing left
 	status     Status // of the source, when it was polled last
 	flushed    time.Time
-	clock      alarmClock // rest's
+	waker      alarmClock // of rest
 	deadlineID int64
 	deadline   time.Time
 	beganAlign time.Time
@@ -119,7 +119,7 @@ func (t *task) close() error {
 		t.hear(m)
 	}
 	t.cancel()
-	t.clock.close()
+	t.waker.close()
 	t.host.c.Clock.forget(t)
 	t.stopTaking()
 	t.snapshots.Wait()

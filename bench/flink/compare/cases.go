@@ -51,13 +51,13 @@ func (c contest) api() string {
 }
 
 // settings are what Flink is started with.
-func (c contest) settings(backend string) harness.Settings {
-	s := harness.Defaults()
-	s.Backend = backend
+func (c contest) settings(s Schedule, backend string) harness.Settings {
+	f := harness.Defaults()
+	f.Backend, f.Pretouch = backend, s.Pretouch
 	if c.exchange {
-		s.TaskManagers = 2
+		f.TaskManagers = 2
 	}
-	return s
+	return f
 }
 
 // flink is the case as a job of Flink. It makes only the events that the query reads, and so does Thalweg's.
@@ -73,9 +73,12 @@ func (c contest) flinkSource(s Schedule) harness.Job {
 }
 
 func (c contest) thalweg(s Schedule) side.Job {
-	memory := c.settings("hashmap")
-	return side.Job{Query: c.query, Seed: s.Seed, Rate: s.Rate, Parallelism: 1, Keys: c.keys, Exchange: c.exchange,
-		PretouchMiB: int64(memory.HeapMiB + memory.ManagedMiB)}
+	j := side.Job{Query: c.query, Seed: s.Seed, Rate: s.Rate, Parallelism: 1, Keys: c.keys, Exchange: c.exchange}
+	if s.Pretouch {
+		memory := c.settings(s, "hashmap")
+		j.PretouchMiB = int64(memory.HeapMiB + memory.ManagedMiB)
+	}
+	return j
 }
 
 func (c contest) thalwegSource(s Schedule) side.Job {

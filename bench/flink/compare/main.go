@@ -75,6 +75,7 @@ func parse(args []string) (o options, err error) {
 	f.DurationVar(&s.Fill, "fill", 3*time.Minute, "how long a keyed count may take, at most, until four times its keys have been counted")
 	f.Int64Var(&s.Rate, "rate", 10_000, "`events` per second of event time")
 	f.Int64Var(&s.Seed, "seed", 42, "of the generator")
+	f.BoolVar(&s.Pretouch, "pretouch", true, "touch the memory of both sides before they are measured")
 	f.BoolVar(&s.RocksDB, "rocksdb", true, "run Flink with RocksDB, too")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -84,7 +85,7 @@ func parse(args []string) (o options, err error) {
 	}
 	if o.dry {
 		// A mini-batch waits for up to 2 s: for less than that, a source may stand.
-		s.Warmup, s.Runs, s.Run, s.Settle, s.Fill = 0, 1, 3*time.Second, time.Second, 0
+		s.Warmup, s.Runs, s.Run, s.Settle, s.Fill, s.Pretouch = 0, 1, 3*time.Second, time.Second, 0, false
 	}
 	if o.cases, err = find(*names); err != nil {
 		return o, err

@@ -24,6 +24,8 @@ type Schedule struct {
 	Rate    int64         `json:"rate"`
 	Seed    int64         `json:"seed"`
 	RocksDB bool          `json:"rocksdb"`
+	// Pretouch says that both sides' memory for state is touched before they are measured, Flink's heap and as much of Thalweg's as Flink has in all.
+	Pretouch bool `json:"pretouch"`
 }
 
 func (s Schedule) String() string {
@@ -56,7 +58,7 @@ func (s Schedule) measure(ctx context.Context, command []string, c contest, out 
 	say := func(what string, m Run) {
 		fmt.Fprintf(out, "%s: %-22s %12.0f events/core-second\n", c.name, what, m.PerCore())
 	}
-	err = s.withFlink(ctx, c.settings("hashmap"), func(f *harness.Cluster) error {
+	err = s.withFlink(ctx, c.settings(s, "hashmap"), func(f *harness.Cluster) error {
 		if err := s.warm(ctx, f, c); err != nil {
 			return err
 		}
@@ -89,7 +91,7 @@ func (s Schedule) measure(ctx context.Context, command []string, c contest, out 
 	if err != nil || !s.RocksDB {
 		return r, err
 	}
-	return r, s.withFlink(ctx, c.settings("rocksdb"), func(f *harness.Cluster) error {
+	return r, s.withFlink(ctx, c.settings(s, "rocksdb"), func(f *harness.Cluster) error {
 		if err := s.warm(ctx, f, c); err != nil {
 			return err
 		}

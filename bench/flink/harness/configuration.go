@@ -14,6 +14,7 @@ type Settings struct {
 	HeapMiB      int // of a TaskManager, for tasks
 	ManagedMiB   int // of a TaskManager: RocksDB's, and the window aggregates' of SQL
 	GC           string
+	Pretouch     bool // touch a TaskManager's heap before it does anything
 }
 
 // Defaults are one TaskManager with one slot and memory for every query at either backend.
@@ -46,10 +47,14 @@ func (s Settings) driverFlags() []string { return []string{"-XX:+UseSerialGC", "
 // taskManagerFlags are what Flink's scripts would work out from the sizes in the configuration.
 func (s Settings) taskManagerFlags() []string {
 	heap := fmt.Sprintf("%dm", s.HeapMiB+frameworkHeap)
-	return []string{
-		"-XX:+Use" + s.GC + "GC", "-Xms" + heap, "-Xmx" + heap, "-XX:+AlwaysPreTouch",
+	flags := []string{
+		"-XX:+Use" + s.GC + "GC", "-Xms" + heap, "-Xmx" + heap,
 		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", frameworkOffHeap+network), fmt.Sprintf("-XX:MaxMetaspaceSize=%dm", metaspace),
 	}
+	if s.Pretouch {
+		flags = append(flags, "-XX:+AlwaysPreTouch")
+	}
+	return flags
 }
 
 // yaml is the config.yaml of all processes.

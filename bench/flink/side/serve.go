@@ -28,7 +28,10 @@ func Serve(args []string, in io.Reader, out io.Writer) error {
 	if err := j.Check(); err != nil {
 		return err
 	}
-	// The other side's process has run for a minute, and its heap has been through all its pages. This one's begins here.
+	// The other side's process has run for a minute, and its heap has been through all its pages. This one's begins here. The sending end has no state.
+	if peer != "" {
+		j.PretouchMiB = 0
+	}
 	release, err := offheap.Pretouch(context.Background(), j.PretouchMiB<<20)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type mapped struct {
 	// Behind the small pages come chunks. The first ones are decided: their pages are pretouched ones, or the system gives them one by one.
 	decided int
 	lent    map[int]bool // chunks with pretouched pages
+	pieces  int          // so many chunks may be mappings of their own to the system, as those are that are lent, or were
 }
 
 // newMapped maps as much as the system's limits let it; nil if that is too little.
@@ -86,7 +87,7 @@ func (m *mapped) grow(size int) (unsafe.Pointer, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	n.decided, n.lent = m.decided, m.lent
+	n.decided, n.lent, n.pieces = m.decided, m.lent, m.pieces
 	if err := m.moveTo(n); err != nil {
 		n.lent = nil
 		n.release()
@@ -99,21 +100,19 @@ func (m *mapped) grow(size int) (unsafe.Pointer, int, error) {
 	return m.base, m.usable(), nil
 }
 
-// moveTo moves all pages to the beginning of a larger range: the chunks that are lent one by one, because to the system each is a mapping of its own, and
-// what lies between them.
+// moveTo moves all pages to the beginning of a larger range, each piece by itself: systems before Linux 6.17 move no two mappings at once.
 func (m *mapped) moveTo(n *mapped) error {
 	cuts := []int{0}
-	for i := range m.decided {
-		if m.lent[i] {
-			cuts = append(cuts, chunkAt(i), chunkAt(i+1))
+	if m.pieces > 0 {
+		for i := range m.pieces + 1 {
+			cuts = append(cuts, chunkAt(i))
 		}
 	}
-	cuts = append(cuts, m.usable())
+	if last := cuts[len(cuts)-1]; last < m.usable() {
+		cuts = append(cuts, m.usable())
+	}
 	move := func(from, to unsafe.Pointer, i int) error {
 		size := uintptr(cuts[i+1] - cuts[i])
-		if size == 0 {
-			return nil
-		}
 		_, err := unix.MremapPtr(unsafe.Add(from, cuts[i]), size, unsafe.Add(to, cuts[i]), size, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED)
 		return err
 	}
@@ -150,6 +149,7 @@ func (m *mapped) supply(n int) {
 				m.lent = map[int]bool{}
 			}
 			m.lent[m.decided] = true
+			m.pieces = max(m.pieces, m.decided+1)
 		}
 		m.decided++
 	}

@@ -111,16 +111,18 @@ func find(names string) ([]queries.Query, error) {
 func (o options) run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	release, err := offheap.Pretouch(ctx, o.pretouch)
-	if err != nil {
-		return err
-	}
-	defer release()
 	each := o.beside
 	if o.check {
 		each = o.compare
-	} else if err := o.heading(); err != nil {
-		return err
+	} else {
+		release, err := offheap.Pretouch(ctx, o.pretouch)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if err := o.heading(); err != nil {
+			return err
+		}
 	}
 	var failures []error
 	for _, q := range o.queries {

@@ -15,6 +15,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"-q q99":                      `no job for a query "q99"`,
 		"-q q1 extra":                 `unexpected argument "extra"`,
 		"-seconds 0":                  "-seconds 0",
+		"-pretouch -1":                "-pretouch -1",
 		"-rate 0":                     "rate of 0",
 		"-cpuprofile f":               "-cpuprofile",
 		"-q q1 -check -cpuprofile f":  "-cpuprofile",
@@ -52,7 +53,7 @@ func TestFirstOfADifference(t *testing.T) {
 }
 
 func TestAQueryIsMeasured(t *testing.T) {
-	o, err := parse([]string{"-q", "q12", "-seconds", "0.05", "-settle", "10ms", "-cpuprofile", filepath.Join(t.TempDir(), "profile")})
+	o, err := parse([]string{"-q", "q12", "-seconds", "0.05", "-settle", "10ms", "-pretouch", "16", "-cpuprofile", filepath.Join(t.TempDir(), "profile")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestAQueryIsMeasured(t *testing.T) {
 }
 
 func TestAQueryIsMeasuredBesideItsSource(t *testing.T) {
-	o, err := parse([]string{"-q", "q5", "-seconds", "0.05", "-settle", "10ms", "-source", "-all-events=false"})
+	o, err := parse([]string{"-q", "q5", "-seconds", "0.05", "-settle", "10ms", "-pretouch", "16", "-source", "-all-events=false"})
 	if err != nil {
 		t.Fatal(err)
 	}
