@@ -8,17 +8,11 @@ import (
 )
 
 // window is how many batches of a channel may be unconsumed, and windowBytes how much may be when one more is sent. A sender starts a
-// slice of work only while two more full ones fit, so that an ordinary operator never has to wait within one.
+// slice of work only while two more full ones fit, so that an ordinary operator never has to wait within one. A receiver that is slow
+// keeps back credit for some of it: see pace.
 const (
-	window      = 16
+	window      = 64
 	windowBytes = 4 * fullFrame
-)
-
-// The receiver gives credit when it owes so much, not for every batch: a frame on the way back costs as much as a write of many KiB. What it
-// keeps back is less than what room and fits leave free, so a sender is never without credit while nothing is on its way.
-const (
-	creditBatches = window / 2
-	creditBytes   = windowBytes / 4
 )
 
 type kind uint8
@@ -70,7 +64,7 @@ type inChannel struct {
 
 	// Owned by the task.
 	weight   int   // of the batch that was taken last
-	owed     tally // consumed, and no credit given yet
+	pace     pace  // what is consumed, and no credit given for yet
 	wm       int64 // the newest but for MaxWatermark
 	last     bool  // MaxWatermark has come
 	idle     bool
@@ -95,7 +89,9 @@ type readerEvent struct {
 	ended bool
 }
 
-func newInChannel(t *task, gate int) *inChannel { return &inChannel{task: t, gate: gate, wm: NoTime} }
+func newInChannel(t *task, gate int) *inChannel {
+	return &inChannel{task: t, gate: gate, wm: NoTime, pace: newPace(clock())}
+}
 
 // connect sets the way back and sends what had to wait for it. It reports false if the channel has a sender already: a second one
 // would bring records that are not in the first one's order.
@@ -180,22 +176,19 @@ func (c *inChannel) take() (element, bool, error) {
 
 // consumed gives the sender credit for the batch that was taken last, together with others.
 func (c *inChannel) consumed() {
-	c.owed.batches++
-	c.owed.bytes += int64(c.weight)
-	if c.owed.batches < creditBatches && c.owed.bytes < creditBytes {
+	credit, due := c.pace.consume(c.weight, clock)
+	if !due {
 		return
 	}
-	owed := c.owed
-	c.owed = tally{}
 	c.mu.Lock()
 	up := c.mu.up
 	if up == nil {
-		c.mu.eaten.batches += owed.batches
-		c.mu.eaten.bytes += owed.bytes
+		c.mu.eaten.batches += credit.batches
+		c.mu.eaten.bytes += credit.bytes
 	}
 	c.mu.Unlock()
 	if up != nil {
-		up.credit(owed.batches, owed.bytes)
+		up.credit(credit.batches, credit.bytes)
 	}
 }
 

@@ -304,6 +304,7 @@ func TestCreditIsNeverKeptForEver(t *testing.T) {
 				if _, ok, err := in.take(); !ok || err != nil {
 					t.Fatal(ok, err)
 				}
+				in.pace.since -= r.Int64N(1 << (round % 32)) // up to two seconds pass
 				in.consumed()
 			}
 		}
