@@ -128,7 +128,8 @@ func (r *router[T]) castFrame(f *buffer, weight, far int, wait bool) error {
 			g.b = append(g.b, f.b...)
 		}
 		setChannel(g.b, o.c.remote.number)
-		o.c.remote.records(g, o.c.sends(weight))
+		o.c.sends(weight)
+		o.c.remote.records(g)
 	}
 	return nil
 }

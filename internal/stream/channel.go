@@ -176,8 +176,8 @@ func (c *inChannel) take() (element, bool, error) {
 
 // consumed gives the sender credit for the batch that was taken last, together with others.
 func (c *inChannel) consumed() {
-	credit, due := c.pace.consume(c.weight, clock)
-	if !due {
+	credit := c.pace.consume(c.weight, clock)
+	if credit == (tally{}) {
 		return
 	}
 	c.mu.Lock()
@@ -204,7 +204,7 @@ func (c *inChannel) request(event []byte, ended bool) {
 	}
 }
 
-// outChannel is the sending end, owned by its task but for the way back.
+// outChannel is the sending end, owned by its task but for the way back. It begins without the credit that a new pace keeps back.
 type outChannel struct {
 	task       *task
 	index      int          // in the task's outs: the number that a coordinator knows the reader by
@@ -212,6 +212,14 @@ type outChannel struct {
 	remote     *sendChannel // or on a connection
 	unconsumed atomic.Int32 // batches
 	weight     atomic.Int64 // of them
+}
+
+func newOutChannel(t *task, index int) *outChannel {
+	o := &outChannel{task: t, index: index}
+	p := newPace(0)
+	o.unconsumed.Store(int32(p.owed.batches))
+	o.weight.Store(p.owed.bytes)
+	return o
 }
 
 // room: two more full batches fit.
@@ -224,10 +232,10 @@ func (c *outChannel) fits() bool {
 	return c.unconsumed.Load() < window && c.weight.Load() < windowBytes
 }
 
-// sends takes credit for a batch. It reports whether nothing of the channel was unconsumed before.
-func (c *outChannel) sends(weight int) bool {
+// sends takes credit for a batch.
+func (c *outChannel) sends(weight int) {
 	c.weight.Add(int64(weight))
-	return c.unconsumed.Add(1) == 1
+	c.unconsumed.Add(1)
 }
 
 // owes: the credit is not more than was taken.

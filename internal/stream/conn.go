@@ -51,9 +51,8 @@ func newConn(nc net.Conn, peer string) *conn {
 	return c
 }
 
-// send queues a buffer of records, which is the connection's from now on. Unless it is to go at once, it may wait for others until gathered bytes
-// are there or flush is called.
-func (c *conn) send(b *buffer, atOnce bool) {
+// send queues a buffer of records, which is the connection's from now on. It may wait for others until gathered bytes are there or flush is called.
+func (c *conn) send(b *buffer) {
 	c.mu.Lock()
 	if c.mu.err != nil {
 		c.mu.Unlock()
@@ -62,7 +61,7 @@ func (c *conn) send(b *buffer, atOnce bool) {
 	}
 	c.mu.queue = append(c.mu.queue, b)
 	c.mu.bytes += len(b.b)
-	wake := atOnce || c.mu.bytes >= gathered
+	wake := c.mu.bytes >= gathered
 	c.mu.Unlock()
 	if wake {
 		c.wake()

@@ -106,7 +106,7 @@ func (h *Host) send(g *generation, t *task, where map[job.TaskID]*thalwegv1.Plac
 		}
 		to := h.vertex(e.To)
 		for _, r := range receivers(e, t.id.Subtask, int(t.vertex.Parallelism), int(to.Parallelism)) {
-			o := &outChannel{task: t, index: len(t.outs)}
+			o := newOutChannel(t, len(t.outs))
 			name := channelName{e.Id, t.id.Subtask, r}
 			target := job.TaskID{Vertex: e.To, Subtask: r}
 			if other := g.tasks[target]; other != nil {

@@ -10,14 +10,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"reflect"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
 	thalwegv1 "github.com/thalweg-io/thalweg/api/proto/thalweg/v1"
 	"github.com/thalweg-io/thalweg/internal/codec"
-	"github.com/thalweg-io/thalweg/internal/job"
 	"github.com/thalweg-io/thalweg/internal/worker/wire"
 )
 
@@ -48,7 +45,7 @@ func newMixedBench[T any](t testing.TB, c codec.Codec[T], outputs int, local fun
 	b := &bench[T]{t: t, task: tk, conn: newConn(nil, "nobody"), codec: c, cancel: cancel}
 	var outs []*outChannel
 	for i := range outputs {
-		o := &outChannel{task: tk, index: i}
+		o := newOutChannel(tk, i)
 		if local(i) {
 			o.local = newInChannel(&task{wake: make(chan struct{}, 1)}, 0)
 		} else {
@@ -230,202 +227,10 @@ func testFrameBounds[T any](t *testing.T, packs bool, seal func(letter) T, open 
 		if n != len(want) {
 			t.Fatalf("seed %d: %d of %d records came", seed, n, len(want))
 		}
-		if w, u := b.router.outs[0].weight.Load(), b.router.outs[0].unconsumed.Load(); w != 0 || u != 0 {
-			t.Fatalf("seed %d: after all was consumed, %d batches of %d bytes are not", seed, u, w)
+		if is, was := unconsumedOf(b.router.outs[0]), unconsumedOf(newOutChannel(nil, 0)); is != was {
+			t.Fatalf("seed %d: after all was consumed, %+v is not, %+v at the beginning", seed, is, was)
 		}
 	}
-}
-
-// TestNothingMoreThanTheWindowIsUnconsumed: a sender whose receiver stands still waits, with few bytes on the way, and goes on as far as credit comes.
-func TestNothingMoreThanTheWindowIsUnconsumed(t *testing.T) {
-	for _, size := range []int{0, 100, 10 << 10, 200 << 10, 3 << 20} {
-		for _, local := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d bytes, local %v", size, local), func(t *testing.T) {
-				b := newBench(t, codecFor[letter](t), 1, local, Partitioner[letter]{Kind: thalwegv1.Partitioning_PARTITIONING_GLOBAL})
-				o := b.router.outs[0]
-				in := &Batch[letter]{Split: -1}
-				text := strings.Repeat("x", size)
-				for range 5 * window * BatchSize { // more than four times a window
-					in.Values, in.Times = append(in.Values, letter{1, text}), append(in.Times, NoTime)
-				}
-				over := make(chan error, 1)
-				go func() { over <- b.router.Push(in) }()
-				check := func() {
-					for ; o.fits(); runtime.Gosched() { // the sender works
-						select {
-						case err := <-over:
-							t.Fatalf("the sender came back: %v", err)
-						default:
-						}
-					}
-					if n := o.unconsumed.Load(); n > window {
-						t.Fatalf("%d batches are unconsumed, of %d", n, window)
-					}
-					if w := o.weight.Load(); w >= windowBytes+int64(max(fullFrame, size+1<<10)) {
-						t.Fatalf("%d bytes are unconsumed, of %d and one frame", w, windowBytes)
-					}
-				}
-				check()
-				for range 3 {
-					batches, bytes := o.unconsumed.Load(), o.weight.Load()
-					o.credit(int(batches), bytes)
-					check()
-				}
-				b.cancel()
-				if err := <-over; !errors.Is(err, ErrCancelled) {
-					t.Fatalf("a cancelled sender: %v", err)
-				}
-			})
-		}
-	}
-}
-
-// TestCreditIsNeverKeptForEver: when everything sent is consumed, there is room for a slice of work again, though credit comes late.
-func TestCreditIsNeverKeptForEver(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3))
-	for round := range 2000 {
-		o := &outChannel{task: &task{wake: make(chan struct{}, 1), credit: make(chan struct{}, 1)}}
-		in := newInChannel(o.task, 0)
-		if !in.connect(o) {
-			t.Fatal("not connected")
-		}
-		largest := []int{0, 100, 8 << 10, fullFrame, maxFrame}[round%5]
-		for range 50 {
-			if !o.room() {
-				t.Fatalf("round %d: nothing is on its way, and %d batches of %d bytes are unconsumed", round, o.unconsumed.Load(), o.weight.Load())
-			}
-			n := 0
-			for limit := 1 + r.IntN(2*window); o.fits() && n < limit; n++ {
-				w := r.IntN(largest + 1)
-				o.sends(w)
-				in.put(element{kind: records, weight: w})
-			}
-			for range n {
-				if _, ok, err := in.take(); !ok || err != nil {
-					t.Fatal(ok, err)
-				}
-				in.pace.since -= r.Int64N(1 << (round % 32)) // up to two seconds pass
-				in.consumed()
-			}
-		}
-	}
-}
-
-// TestCreditForWhatWasNotSent is refused: it would open the window for ever.
-func TestCreditForWhatWasNotSent(t *testing.T) {
-	o := &outChannel{}
-	o.sends(100)
-	for _, c := range []struct {
-		batches int
-		bytes   int64
-		want    bool
-	}{{1, 100, true}, {1, 0, true}, {2, 100, false}, {1, 101, false}, {0, -1, false}} {
-		if got := o.owes(c.batches, c.bytes); got != c.want {
-			t.Errorf("%d batches of %d bytes for one of 100: %v", c.batches, c.bytes, got)
-		}
-	}
-}
-
-// TestScatter: each record comes out where it belongs, in its order, with time and, where they are wanted, hash.
-func TestScatter(t *testing.T) {
-	custom := func(v letter, n int) int { return int(v.N%7) - 3 }
-	for name, p := range map[string]Partitioner[letter]{
-		"hash":         {Kind: thalwegv1.Partitioning_PARTITIONING_HASH},
-		"hash shipped": {Kind: thalwegv1.Partitioning_PARTITIONING_HASH, ShipHashes: true},
-		"custom":       {Kind: thalwegv1.Partitioning_PARTITIONING_CUSTOM, Custom: custom},
-		"broadcast":    {Kind: thalwegv1.Partitioning_PARTITIONING_BROADCAST},
-	} {
-		for _, outputs := range []int{1, 2, 5} {
-			for where, local := range map[string]func(int) bool{
-				"remote": func(int) bool { return false },
-				"local":  func(int) bool { return true },
-				"mixed":  func(output int) bool { return output%2 == 1 },
-			} {
-				for _, packs := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s to %d %s, compressed %v", name, outputs, where, packs), func(t *testing.T) { testScatter(t, p, outputs, local, packs) })
-				}
-			}
-		}
-	}
-}
-
-func testScatter(t *testing.T, p Partitioner[letter], outputs int, local func(output int) bool, packs bool) {
-	r := rand.New(rand.NewPCG(uint64(outputs), 4))
-	b := newMixedBench(t, codecFor[letter](t), outputs, local, p)
-	b.router.packs = packs
-	hashed := p.Kind == thalwegv1.Partitioning_PARTITIONING_HASH && b.router.NeedsHashes()
-	want, got := make([]Batch[letter], outputs), make([]Batch[letter], outputs)
-	collect := func() {
-		for i, o := range b.router.outs {
-			for o.local != nil {
-				e, ok, _ := o.local.take()
-				if !ok {
-					break
-				}
-				o.credit(1, int64(e.weight))
-				batch := e.batch.(*Batch[letter])
-				add(&got[i], batch)
-				batch.Reset()
-				e.home.Put(batch)
-			}
-		}
-		frames, _ := b.take()
-		for _, s := range frames {
-			b.router.outs[s.channel].credit(1, int64(s.size))
-			add(&got[s.channel], &s.batch)
-		}
-	}
-	number := int64(0)
-	for range 20 {
-		in := &Batch[letter]{Split: -1}
-		for range 1 + r.IntN(2*BatchSize) {
-			v := letter{number, strings.Repeat("y", r.IntN(9))}
-			in.Values, in.Times = append(in.Values, v), append(in.Times, number*3)
-			number++
-			h := r.Uint64()
-			if hashed {
-				in.Hashes = append(in.Hashes, h)
-			}
-			to := 0
-			switch {
-			case p.Custom != nil:
-				to = ((p.Custom(v, outputs) % outputs) + outputs) % outputs
-			case hashed:
-				to = job.Owner(job.KeyGroup(h, groups), groups, outputs)
-			}
-			for i := range want {
-				if i == to || p.Kind == thalwegv1.Partitioning_PARTITIONING_BROADCAST {
-					want[i].Values, want[i].Times = append(want[i].Values, v), append(want[i].Times, number*3-3)
-					if hashed && (local(i) || p.ShipHashes) {
-						want[i].Hashes = append(want[i].Hashes, h)
-					}
-				}
-			}
-		}
-		if err := b.router.Push(in); err != nil {
-			t.Fatal(err)
-		}
-		if r.IntN(3) == 0 { // so that any outlet may get any batch of the pool next
-			if err := b.router.flush(true); err != nil {
-				t.Fatal(err)
-			}
-		}
-		collect()
-	}
-	if err := b.router.flush(true); err != nil {
-		t.Fatal(err)
-	}
-	collect()
-	for i := range want {
-		if !slices.Equal(got[i].Values, want[i].Values) || !slices.Equal(got[i].Times, want[i].Times) || !slices.Equal(got[i].Hashes, want[i].Hashes) {
-			t.Fatalf("output %d: %d records, %d times, %d hashes; want %d, %d, %d, or others", i, len(got[i].Values), len(got[i].Times), len(got[i].Hashes),
-				len(want[i].Values), len(want[i].Times), len(want[i].Hashes))
-		}
-	}
-}
-
-func add[T any](to, b *Batch[T]) {
-	to.Values, to.Times, to.Hashes = append(to.Values, b.Values...), append(to.Times, b.Times...), append(to.Hashes, b.Hashes...)
 }
 
 // TestWatermarkFollowsItsRecords, those that were encoded where they lay as well as those that were gathered, and wakes nobody by itself.
@@ -433,7 +238,6 @@ func TestWatermarkFollowsItsRecords(t *testing.T) {
 	for _, n := range []int{1, BatchSize} {
 		b := newBench(t, codecFor[uint64](t), 1, false, Partitioner[uint64]{Kind: thalwegv1.Partitioning_PARTITIONING_GLOBAL})
 		in := &Batch[uint64]{Values: make([]uint64, n), Times: make([]int64, n), Split: -1}
-		b.router.outs[0].sends(0) // something is unconsumed, so that nothing has to go at once
 		if err := errors.Join(b.router.Watermark(9), b.router.Push(in)); err != nil {
 			t.Fatal(err)
 		}
@@ -468,7 +272,7 @@ func TestWritesAreGathered(t *testing.T) {
 	for i := range 4 {
 		b := newBuffer(small)
 		b.b = b.b[:small]
-		c.send(b, false)
+		c.send(b)
 		if got := woken(); got != (i == 3) {
 			t.Fatalf("woken after %d bytes: %v", (i+1)*small, got)
 		}
@@ -598,32 +402,5 @@ func TestOtherVersionIsRefused(t *testing.T) {
 			t.Errorf("version %d: %q", version, w.Error)
 		}
 		near.Close()
-	}
-}
-
-// BenchmarkScatter is a batch to several outputs, encoded.
-func BenchmarkScatter(b *testing.B) {
-	for _, outputs := range []int{1, 2, 8} {
-		b.Run(fmt.Sprint("to=", outputs), func(b *testing.B) {
-			x := newBench(b, codecFor[uint64](b), outputs, false, Partitioner[uint64]{Kind: thalwegv1.Partitioning_PARTITIONING_HASH})
-			in := &Batch[uint64]{Values: make([]uint64, BatchSize), Times: make([]int64, BatchSize), Hashes: make([]uint64, BatchSize), Split: -1}
-			for i := range in.Hashes {
-				in.Values[i], in.Hashes[i] = uint64(i), codec.Mix(uint64(i))
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := x.router.Push(in); err != nil {
-					b.Fatal(err)
-				}
-				for i, q := range x.conn.mu.queue {
-					o := x.router.outs[binary.LittleEndian.Uint32(q.b[8:])]
-					o.credit(1, int64(len(q.b)-frameHeader))
-					q.free()
-					x.conn.mu.queue[i] = nil
-				}
-				x.conn.mu.queue, x.conn.mu.bytes = x.conn.mu.queue[:0], 0
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/BatchSize, "ns/record")
-		})
 	}
 }

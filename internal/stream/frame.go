@@ -14,7 +14,7 @@ import (
 )
 
 // exchangeVersion is the version of what travels on a data connection, docs/format/exchange.md. Both ends have the same.
-const exchangeVersion = 4
+const exchangeVersion = 5
 
 // A frame on a data connection, docs/format/exchange.md; all numbers are little-endian:
 //

@@ -107,10 +107,10 @@ func (c *sendChannel) control(e element) {
 }
 
 // records sends a frame that was begun at the start of the buffer and has its body. The buffer is the connection's from now on.
-func (c *sendChannel) records(b *buffer, atOnce bool) {
+func (c *sendChannel) records(b *buffer) {
 	endFrame(b.b, 0)
 	c.out.task.counters.sent(len(b.b))
-	c.conn.send(b, atOnce)
+	c.conn.send(b)
 }
 
 // dial makes every connection of the generation, once; all tasks wait for it.

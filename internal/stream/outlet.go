@@ -202,7 +202,8 @@ func (r *router[T]) frame(o *outlet[T], b *Batch[T]) (sent bool, err error) {
 	if f == nil {
 		return false, err
 	}
-	o.c.remote.records(f, o.c.sends(weight))
+	o.c.sends(weight)
+	o.c.remote.records(f)
 	return true, nil
 }
 

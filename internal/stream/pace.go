@@ -24,8 +24,12 @@ const (
 	keptBytes   = windowBytes / 8 // by the slowest receiver
 )
 
-// newPace begins narrow: the sender has all of the window once, and gets of it what the first credit shows to be right.
-func newPace(now int64) pace { return pace{window: leastWindow, since: now} }
+// newPace begins narrow: until a receiver has shown how fast it is, it may be slow.
+func newPace(now int64) pace {
+	p := pace{window: leastWindow, since: now}
+	p.owed = p.kept()
+	return p
+}
 
 // kept is what the sender is not given back.
 func (p *pace) kept() tally {
@@ -33,20 +37,20 @@ func (p *pace) kept() tally {
 }
 
 // consume counts a batch, and gives credit for it with others when so much is owed that it is worth a frame, which costs as much as a write of many KiB.
-func (p *pace) consume(weight int, clock func() int64) (credit tally, due bool) {
+func (p *pace) consume(weight int, clock func() int64) (credit tally) {
 	p.owed.batches++
 	p.owed.bytes += int64(weight)
 	p.consumed++
 	k := p.kept()
 	if p.owed.batches-k.batches < p.window/2 && p.owed.bytes-k.bytes < creditBytes {
-		return tally{}, false
+		return tally{}
 	}
 	p.adapt(clock())
 	k = p.kept()
 	credit = tally{batches: max(0, p.owed.batches-k.batches), bytes: max(0, p.owed.bytes-k.bytes)}
 	p.owed.batches -= credit.batches
 	p.owed.bytes -= credit.bytes
-	return credit, credit != tally{}
+	return credit
 }
 
 // adapt sets the window by how long the batches since the last time have taken, whatever the reason. It at most doubles: one quick look says little.

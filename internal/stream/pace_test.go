@@ -26,7 +26,7 @@ func TestPace(t *testing.T) {
 			now := int64(0)
 			p := newPace(now)
 			clock := func() int64 { return now }
-			var unconsumed tally
+			unconsumed := p.owed // as its sender begins
 			most, least := 0, window
 			for n := range 1000 {
 				for unconsumed.batches < window && unconsumed.bytes < windowBytes {
@@ -37,11 +37,14 @@ func TestPace(t *testing.T) {
 				if coming == 0 {
 					t.Fatalf("nothing is on its way, and credit for %+v is kept", p.owed)
 				}
+				if n == 0 && coming > leastWindow {
+					t.Errorf("%d batches are on their way to a receiver that has consumed none, want %d", coming, leastWindow)
+				}
 				if n > 200 {
 					most, least = max(most, coming), min(least, coming)
 				}
 				now += int64(c.each)
-				credit, _ := p.consume(int(c.weight), clock)
+				credit := p.consume(int(c.weight), clock)
 				unconsumed.batches -= credit.batches
 				unconsumed.bytes -= credit.bytes
 			}
