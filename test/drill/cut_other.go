@@ -5,5 +5,5 @@ package main
 import "errors"
 
 func cut(int, int) (int, error) {
-	return 0, errors.New("row 17 takes socket filters, which only Linux has")
+	return 0, errors.New("rows 6-fence and 17 take socket filters, which only Linux has")
 }

@@ -194,6 +194,15 @@ func leaseOff(ctx context.Context, d *drill) (time.Time, error) {
 	at := time.Now()
 	blind.Pause()
 	defer blind.Continue()
+	for _, t := range d.taskmanagers { // they would tell it of the new leader, and it would write nothing
+		n, err := cut(blind.Pid(), t.Pid())
+		if n == 0 && err == nil {
+			err = errors.New("they have no connection")
+		}
+		if err != nil {
+			return at, fmt.Errorf("cut %s from %s: %w", t.Name, blind.Name, err)
+		}
+	}
 	if err := d.newLeader(ctx, blind.Address, at); err != nil {
 		return at, err
 	}
