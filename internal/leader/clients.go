@@ -24,7 +24,7 @@ func (l *Leader) Start(ctx context.Context, id job.ID) error {
 // Info describes a job, or returns nil if the term does not know it.
 func (l *Leader) Info(ctx context.Context, id job.ID) (*thalwegv1.JobInfo, error) {
 	var i *thalwegv1.JobInfo
-	err := l.do(ctx, func() {
+	err := l.answer(ctx, func() {
 		if j := l.term.Job(string(id)); j != nil {
 			i = j.Info()
 		}
@@ -35,7 +35,7 @@ func (l *Leader) Info(ctx context.Context, id job.ID) (*thalwegv1.JobInfo, error
 // List summarises the jobs that the term knows, ordered by id.
 func (l *Leader) List(ctx context.Context) ([]*thalwegv1.JobSummary, error) {
 	var s []*thalwegv1.JobSummary
-	err := l.do(ctx, func() {
+	err := l.answer(ctx, func() {
 		for _, j := range l.term.Jobs() {
 			s = append(s, j.Summary())
 		}
@@ -67,7 +67,7 @@ func (l *Leader) ask(ctx context.Context, id job.ID, event func(scheduler.ReplyI
 	r := scheduler.ReplyID(l.reply.Add(1))
 	answer := make(chan scheduler.Reply, 1)
 	known := false
-	if err := l.do(ctx, func() {
+	if err := l.answer(ctx, func() {
 		if known = l.term.Job(string(id)) != nil; known {
 			l.replies[r] = func(a scheduler.Reply) { answer <- a }
 			l.forJob(id, event(r))

@@ -41,6 +41,7 @@ type Leader struct {
 	c       Config
 	started time.Time
 	loop    *queue.Queue[func()]
+	listed  chan struct{} // closed when the term knows which jobs the store has
 	ended   chan struct{} // closed when the loop has ended
 	io      sync.WaitGroup
 	ctx     context.Context // of the term; ends before ended is closed
@@ -60,7 +61,7 @@ type Leader struct {
 // New makes a Leader; Run must be called.
 func New(c Config) *Leader {
 	l := &Leader{
-		c: c, started: time.Now(), loop: queue.New[func()](), ended: make(chan struct{}),
+		c: c, started: time.Now(), loop: queue.New[func()](), listed: make(chan struct{}), ended: make(chan struct{}),
 		sessions: map[scheduler.SessionID]*Session{}, replies: map[scheduler.ReplyID]func(scheduler.Reply){},
 		watchers: map[job.ID]map[*watcher]struct{}{}, wake: time.NewTimer(0),
 	}
@@ -140,6 +141,18 @@ func (l *Leader) do(ctx context.Context, f func()) error {
 	}
 }
 
+// answer runs f, which looks for jobs, on the loop. Until the store's jobs are listed it waits: one that is not found is not there then.
+func (l *Leader) answer(ctx context.Context, f func()) error {
+	select {
+	case <-l.listed:
+		return l.do(ctx, f)
+	case <-l.ended:
+		return ErrEnded
+	case <-ctx.Done():
+		return fmt.Errorf("the jobs have not been listed yet: %w", ctx.Err())
+	}
+}
+
 func (l *Leader) step(ev scheduler.Event) {
 	if l.over {
 		return
@@ -199,6 +212,7 @@ func (l *Leader) recover(ctx context.Context) {
 					l.step(scheduler.JobFound{Job: string(id)})
 				}
 				l.step(scheduler.JobsListed{})
+				close(l.listed)
 			})
 			return
 		}
