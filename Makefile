@@ -16,7 +16,7 @@ SEEDS    ?= 200
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := build
-.PHONY: bin-drill help build demo test test-short race e2e sim drill bench bench-backpressure fuzz lint proto proto-check services-up services-down clean
+.PHONY: bin-drill help build demo test test-short race e2e sim drill bench bench-micro bench-nexmark bench-flink bench-backpressure fuzz lint proto proto-check services-up services-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: ## the engine's own figures: keyed counts beside a bare loop, checkpoints
 	$(GO) run ./bench/keyedcount $(ARGS)
 	$(GO) run ./bench/snapshot
 	$(GO) run ./bench/latency
+
+bench-backpressure: ## sources held up by a slow sink for five minutes: memory, checkpoints, output; ARGS are handed on (-for 5m)
+	$(GO) run ./bench/backpressure $(ARGS)
 
 # COUNT=6 and more for benchstat. Calibrations of the machine come before and after each package's benchmarks.
 MICRO    = ./internal/codec ./internal/state ./internal/stream ./flow ./bench/micro
