@@ -19,7 +19,7 @@ FUZZTIME ?= 10s
 .PHONY: bin-drill help build demo test test-short race e2e sim drill bench bench-micro bench-nexmark bench-flink bench-backpressure fuzz lint proto proto-check services-up services-down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/jobmanager, bin/taskmanager, bin/thalweg and bin/examples/<name>
 	$(if $(wildcard cmd/*/main.go),$(BUILD) -o bin/ ./cmd/...)

@@ -101,6 +101,7 @@ func effective(cluster *config.Config) func(map[string]string) (map[string]strin
 		}
 		c = c.Over(cluster)
 		m := c.Effective(config.Job)
+		m[config.CheckpointInterval.Key()] = config.CheckpointInterval.Get(c).String()
 		m[config.BufferTimeout.Key()] = config.BufferTimeout.Get(c).String()
 		m[config.NetworkCompression.Key()] = config.NetworkCompression.Get(c)
 		m[config.StateCompression.Key()] = strconv.FormatBool(config.StateCompression.Get(c))

@@ -39,6 +39,7 @@ type HostConfig struct {
 	Storage                *storage.Registry
 	Log                    *slog.Logger
 	BufferTimeout          time.Duration // default 100 ms
+	CheckpointInterval     time.Duration // unless the job has its own; default 10 s
 	InlineThreshold        int           // bytes; default checkpoint.DefaultInlineThreshold
 	PlainState             bool          // files with state are not compressed
 	CompressRecords        bool          // that this process sends to others, with s2; what it gets may be compressed in any case
@@ -91,6 +92,12 @@ type generation struct {
 func NewHost(g *Graph, c HostConfig, r Reporter) *Host {
 	if c.BufferTimeout == 0 {
 		c.BufferTimeout = 100 * time.Millisecond
+	}
+	if own := g.Job.Checkpoints.GetIntervalMs(); own > 0 {
+		c.CheckpointInterval = time.Duration(own) * time.Millisecond
+	}
+	if c.CheckpointInterval == 0 {
+		c.CheckpointInterval = 10 * time.Second
 	}
 	if c.InlineThreshold == 0 {
 		c.InlineThreshold = checkpoint.DefaultInlineThreshold

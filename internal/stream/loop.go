@@ -47,7 +47,7 @@ func (t *task) sliceAndSweep() (worked bool, err error) {
 		return worked, err
 	}
 	if worked {
-		t.sweepBeside(time.Since(began))
+		t.sweepBeside(began, time.Now())
 		return true, nil
 	}
 	if err := t.flush(false); err != nil { // as when it rests: what is buffered does not wait for the sweep

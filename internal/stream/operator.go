@@ -85,6 +85,7 @@ type Snapshot struct {
 // snapshotSet is one task's snapshot while it is made.
 type snapshotSet struct {
 	id        int64
+	began     time.Time
 	entries   map[string][][]byte
 	files     *checkpoint.FileWriter
 	async     []asyncPart

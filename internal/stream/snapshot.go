@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -24,7 +25,7 @@ func (t *task) snapshot(b align.Barrier) (err error) {
 	if err != nil {
 		return t.carry(t.refuse(b.ID, err))
 	}
-	set := &snapshotSet{id: b.ID, entries: map[string][][]byte{}, files: files, swept: make(chan struct{})}
+	set := &snapshotSet{id: b.ID, began: began, entries: map[string][][]byte{}, files: files, swept: make(chan struct{})}
 	defer func() {
 		if err != nil { // the task ends, and nobody finishes the file, which may have been begun
 			t.snapshots.Go(files.Abort)
@@ -84,9 +85,18 @@ const (
 	sweptAtATime = 4 << 10
 )
 
-// sweepShare is the part of a busy task's time that the sweep takes: with what records take longer whose entries they save first, less than a tenth. A task
-// that rests gives it all that is left.
-const sweepShare = 36
+// sweepShare is the part of a busy task's time that a sweep takes that began so long ago: with what records take longer whose entries they save first, less
+// than a tenth. So that checkpoints of large state still come at their interval, it doubles with each tenth of that after six. A task that rests gives the
+// sweep all that is left.
+func sweepShare(since, interval time.Duration) float64 {
+	late := max(0, float64(since)/float64(interval)-0.6)
+	return min(leastSwept*math.Exp2(10*late), mostSwept)
+}
+
+const (
+	leastSwept = 1. / 56
+	mostSwept  = 1. / 4
+)
 
 // What waits to be written: beyond the first the sweep rests; beyond the second, as changes go on, the snapshot is given up.
 const (
@@ -94,13 +104,12 @@ const (
 	lostBacklog = 256 << 20
 )
 
-// sweepBeside goes on with the snapshot that is being taken, beside work that took the task some time.
-func (t *task) sweepBeside(worked time.Duration) {
-	t.sweepDue += worked / sweepShare
+// sweepBeside goes on with the snapshot that is being taken, beside work that took the task from from to began.
+func (t *task) sweepBeside(from, began time.Time) {
+	t.sweepDue += time.Duration(float64(began.Sub(from)) * sweepShare(began.Sub(t.taking.began), t.host.c.CheckpointInterval))
 	if t.sweepDue < t.sweepTook {
 		return
 	}
-	began := time.Now()
 	t.sweep(sweptAtATime)
 	t.sweepTook = time.Since(began)
 	t.sweepDue = min(t.sweepDue, 2*t.sweepTook) - t.sweepTook

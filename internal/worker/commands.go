@@ -94,12 +94,14 @@ type HostOptions struct {
 func NewHost(g *stream.Graph, o HostOptions, r stream.Reporter) (*stream.Host, error) {
 	c := stream.HostConfig{Job: o.Job, TaskManagerIncarnation: o.TaskManagerIncarnation, Incarnation: o.Incarnation, TempDir: o.TempDir,
 		Storage: o.Storage, Log: o.Log}
-	if s := o.Configuration[bufferTimeoutKey]; s != "" {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", bufferTimeoutKey, err)
+	for key, to := range map[string]*time.Duration{bufferTimeoutKey: &c.BufferTimeout, checkpointIntervalKey: &c.CheckpointInterval} {
+		if s := o.Configuration[key]; s != "" {
+			d, err := time.ParseDuration(s)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", key, err)
+			}
+			*to = d
 		}
-		c.BufferTimeout = d
 	}
 	if s := o.Configuration[inlineThresholdKey]; s != "" {
 		n, err := strconv.Atoi(s)
@@ -136,6 +138,7 @@ func NewHost(g *stream.Graph, o HostOptions, r stream.Reporter) (*stream.Host, e
 // a word.
 const (
 	bufferTimeoutKey      = "execution.buffer-timeout.interval"
+	checkpointIntervalKey = "execution.checkpointing.interval"
 	inlineThresholdKey    = "execution.checkpointing.data-inline-threshold"
 	compressionKey        = "execution.checkpointing.snapshot-compression"
 	networkCompressionKey = "taskmanager.network.compression.codec"
