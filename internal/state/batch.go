@@ -81,34 +81,56 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 // resolve turns the home lines of a run into the places of its values.
 func (s *store[K, V]) resolve(t *table[K], run *Slots[V], keys []K, hashes []uint64) error {
 	run.base, run.fresh = s.space.base, 0
-	if !t.four {
-		t.walk(&run.at, hashes[:run.n])
+	if t.four {
+		return s.resolveLines(t, run, keys, hashes)
 	}
-	for i := 0; i < run.n; i++ {
-		if t.four {
-			if i = resolveFour(run.base, &run.at, hashes[:run.n], i, t.now); i == run.n {
-				break
-			}
-			if slot := inLine(unsafe.Add(run.base, run.at[i&(ahead-1)]), hashes[i]); slot != nil {
-				t.touch(slot, hashes[i])
-				run.at[i&(ahead-1)] = s.offset(slot)
-				continue
-			}
-		} else {
-			slot := unsafe.Add(run.base, run.at[i&(ahead-1)])
-			if stamp := *word(slot) ^ wordOf(hashes[i]); stamp <= stampMask && t.holds(slot, &keys[i]) {
-				if stamp != t.now {
-					t.touch(slot, hashes[i])
-				}
-				run.at[i&(ahead-1)] += uint64(s.l.valOff)
-				continue
-			}
+	t.walk(&run.at, hashes[:run.n])
+	for i := 0; ; i++ {
+		if i = t.resolveWalked(run.base, &run.at, keys, hashes[:run.n], i); i == run.n {
+			return nil
 		}
 		if err := s.resolveSlowly(t, run, i, keys, hashes); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// resolveLines is resolve in a table of lines of four. It is a function of its own because in one loop for both it takes 2 ns a record more.
+func (s *store[K, V]) resolveLines(t *table[K], run *Slots[V], keys []K, hashes []uint64) error {
+	for i := 0; ; i++ {
+		if i = resolveFour(run.base, &run.at, hashes[:run.n], i, t.now); i == run.n {
+			return nil
+		}
+		if slot := inLine(unsafe.Add(run.base, run.at[i&(ahead-1)]), hashes[i]); slot != nil {
+			t.touch(slot, hashes[i])
+			run.at[i&(ahead-1)] = s.offset(slot)
+		} else if err := s.resolveSlowly(t, run, i, keys, hashes); err != nil {
+			return err
+		}
+	}
+}
+
+// resolveWalked goes on from place i of a run that was walked, up to one whose entry is not where the walk ended. Entries that have not changed in this
+// interval yet are collected first: while a snapshot is taken which ones have cannot be predicted.
+func (t *table[K]) resolveWalked(base unsafe.Pointer, at *[ahead]uint64, keys []K, hashes []uint64, i int) int {
+	var stale [ahead]uint8
+	n := 0
+	for ; i < len(hashes); i++ {
+		slot := unsafe.Add(base, at[i&(ahead-1)])
+		stamp := *word(slot) ^ wordOf(hashes[i])
+		if stamp > stampMask || !t.holds(slot, &keys[i]) {
+			break
+		}
+		stale[n&(ahead-1)] = uint8(i)
+		if stamp != t.now {
+			n++
+		}
+		at[i&(ahead-1)] += uint64(t.l.valOff)
+	}
+	for _, j := range stale[:n] {
+		t.change(unsafe.Add(base, at[j&(ahead-1)]-uint64(t.l.valOff)), hashes[j]) // a key may be there twice
+	}
+	return i
 }
 
 // walk goes from the home slots of a run on to the first slot whose hash is right. A key that is a ref is not compared yet: in a large table its bytes
@@ -144,20 +166,30 @@ func (t *table[K]) walk(at *[ahead]uint64, hashes []uint64) {
 }
 
 // resolveFour goes on from place i of a run in a table of lines of four, up to one whose entry is not in its home line, or has not changed in
-// this interval yet. All four words of a line are read, and the answers added up instead of branching on each: which one it is cannot be predicted,
-// and a wrong guess waits for memory.
+// this interval yet. All four words of a line are compared, each with a conditional move behind it and no branch: which one it is cannot be
+// predicted, and a wrong guess waits for memory.
 func resolveFour(base unsafe.Pointer, at *[ahead]uint64, hashes []uint64, i int, now uint64) int {
-	for ; i < len(hashes); i++ {
-		line := (*[8]uint64)(unsafe.Add(base, at[i&(ahead-1)]))
-		// A difference of 0 becomes 1, and every other one 0.
-		want := hashes[i]<<hashInWord | occupied | now
-		b, c, d := line[2]^want, line[4]^want, line[6]^want
-		a := line[0] ^ want
-		a, b, c, d = (a>>1|a&1)-1, (b>>1|b&1)-1, (c>>1|c&1)-1, (d>>1|d&1)-1
-		if int64(a|b|c|d) >= 0 {
+	for now |= occupied; i < len(hashes); i++ {
+		home := at[i&(ahead-1)]
+		line := (*[8]uint64)(unsafe.Add(base, home))
+		want := hashes[i]<<hashInWord | now
+		value := home
+		if line[0] == want {
+			value = home + 8
+		}
+		if line[2] == want {
+			value = home + 24
+		}
+		if line[4] == want {
+			value = home + 40
+		}
+		if line[6] == want {
+			value = home + 56
+		}
+		if value == home {
 			return i
 		}
-		at[i&(ahead-1)] += (b>>63)*16 + (c>>63)*32 + (d>>63)*48 + 8
+		at[i&(ahead-1)] = value
 	}
 	return i
 }

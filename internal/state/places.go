@@ -89,10 +89,20 @@ func (p *places[K]) locateFour(hashes []uint64) {
 		home := p.next.home[i&(ahead-1)]
 		line := (*[8]uint64)(unsafe.Add(base, home))
 		want := wordOf(h)
-		// A difference in the stamp only becomes -1, and every other one something that is not negative.
-		a, b, c, d := (line[0]^want)>>7-1, (line[2]^want)>>7-1, (line[4]^want)>>7-1, (line[6]^want)>>7-1
-		at := home + b>>63<<4 + c>>63<<5 + d>>63*48
-		p.at[i&(ahead-1)] = at & uint64(int64(a|b|c|d)>>63)
+		at := uint64(0)
+		if line[0]^want <= stampMask {
+			at = home
+		}
+		if line[2]^want <= stampMask {
+			at = home + 16
+		}
+		if line[4]^want <= stampMask {
+			at = home + 32
+		}
+		if line[6]^want <= stampMask {
+			at = home + 48
+		}
+		p.at[i&(ahead-1)] = at
 	}
 }
 

@@ -39,12 +39,6 @@ type saver struct {
 	upto uint64 // all entries are in the snapshot whose hash has an upper half less than this: so far is the sweep
 }
 
-// wants reports whether an entry belongs into the snapshot, if it is not in it yet.
-func (s *saver) wants(w uint64, group int) bool {
-	stamp := w & stampMask
-	return stamp != s.now && (s.all || s.full[group] || s.changed[stamp])
-}
-
 // change must come before whatever changes the value of a slot.
 func (t *table[K]) change(slot unsafe.Pointer, hash uint64) {
 	if *word(slot)&stampMask != t.now {
@@ -60,7 +54,11 @@ func (t *table[K]) touch(slot unsafe.Pointer, hash uint64) {
 
 // rescue saves an entry that the snapshot wants and the sweep has not reached.
 func (t *table[K]) rescue(slot unsafe.Pointer, hash uint64) {
-	if s := t.save; s != nil && hash>>32 >= s.upto && s.wants(*word(slot), t.group(hash)) {
+	s := t.save
+	if s == nil || hash>>32 < s.upto {
+		return
+	}
+	if stamp := *word(slot) & stampMask; stamp != s.now && (s.all || s.changed[stamp] || s.full[t.group(hash)]) {
 		t.capture(slot, hash)
 	}
 }
