@@ -104,14 +104,14 @@ const (
 	lostBacklog = 256 << 20
 )
 
-// sweepBeside goes on with the snapshot that is being taken, beside work that took the task from from to began.
-func (t *task) sweepBeside(from, began time.Time) {
-	t.sweepDue += time.Duration(float64(began.Sub(from)) * sweepShare(began.Sub(t.taking.began), t.host.c.CheckpointInterval))
+// sweepBeside goes on with the snapshot that is being taken, beside work that took the task from began until now.
+func (t *task) sweepBeside(began, now time.Time) {
+	t.sweepDue += time.Duration(float64(now.Sub(began)) * sweepShare(now.Sub(t.taking.began), t.host.c.CheckpointInterval))
 	if t.sweepDue < t.sweepTook {
 		return
 	}
 	t.sweep(sweptAtATime)
-	t.sweepTook = time.Since(began)
+	t.sweepTook = time.Since(now)
 	t.sweepDue = min(t.sweepDue, 2*t.sweepTook) - t.sweepTook
 }
 

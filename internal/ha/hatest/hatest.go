@@ -204,6 +204,16 @@ func (r *run) lead(nodes ...*node) *held {
 	return h
 }
 
+// leadAfter is lead, of a term whose epoch is greater than the last one.
+func (r *run) leadAfter(last ha.Epoch, nodes ...*node) *held {
+	r.Helper()
+	h := r.lead(nodes...)
+	if h.Epoch() <= last {
+		r.Fatalf("epoch %d after %d", h.Epoch(), last)
+	}
+	return h
+}
+
 func (r *run) leadWithin(d time.Duration, nodes ...*node) *held {
 	r.Helper()
 	found := make(chan *held)

@@ -12,10 +12,7 @@ func oneLeader(r *run) {
 	nodes := []*node{r.contend("a", Options{}), r.contend("b", Options{}), r.contend("c", Options{})}
 	var last ha.Epoch
 	for range 4 {
-		h := r.lead(nodes...)
-		if h.Epoch() <= last {
-			r.Fatalf("epoch %d after %d", h.Epoch(), last)
-		}
+		h := r.leadAfter(last, nodes...)
 		last = h.Epoch()
 		if other := r.leadWithin(200*time.Millisecond, nodes...); other != nil {
 			r.Fatalf("%s leads epoch %d while %s leads epoch %d", other.node.me.RPCAddress, other.Epoch(), h.node.me.RPCAddress, h.Epoch())
@@ -32,10 +29,7 @@ func epochsIncrease(r *run) {
 	for i := range 3 { // a new process each time
 		n := r.contend(fmt.Sprint("p", i), Options{})
 		for range 2 {
-			h := r.lead(n)
-			if h.Epoch() <= last {
-				r.Fatalf("epoch %d after %d", h.Epoch(), last)
-			}
+			h := r.leadAfter(last, n)
 			if c := h.ClusterIncarnation(); c == "" || cluster != "" && c != cluster {
 				r.Fatalf("cluster incarnation %q after %q", c, cluster)
 			}
@@ -58,10 +52,7 @@ func fencing(r *run) {
 	r.wantErr(old.Settle(r.ctx(), ha.Create("y", nil)), ha.ErrFenced)
 	r.wantErr(old.Publish(r.ctx()), ha.ErrFenced)
 	r.wantErr(old.DeleteTree(r.ctx(), "x"), ha.ErrFenced)
-	now := r.lead(a) // contends again
-	if now.Epoch() <= old.Epoch()+1 {
-		r.Fatalf("epoch %d after %d and one more behind its back", now.Epoch(), old.Epoch())
-	}
+	now := r.leadAfter(old.Epoch()+1, a) // contends again, with an epoch greater than that behind its back
 	r.value(now, "x", "old", 0)
 	r.missing(now, "y")
 }
@@ -72,10 +63,7 @@ func latchDeleted(r *run) {
 	b := r.contend("b", Options{})
 	r.cluster.DeleteLatch(r.T)
 	r.over(old, ha.ErrFenced, ha.ErrSessionLost)
-	now := r.lead(a, b) // b, unless its latch was not there yet
-	if now.Epoch() <= old.Epoch() {
-		r.Fatalf("epoch %d after %d", now.Epoch(), old.Epoch())
-	}
+	now := r.leadAfter(old.Epoch(), a, b) // b, unless its latch was not there yet
 	r.alive(now)
 }
 
@@ -121,9 +109,7 @@ func serveReturns(r *run) {
 	h := r.lead(a)
 	h.drop()
 	r.over(h, ha.ErrResigned)
-	if now := r.lead(a); now.Epoch() <= h.Epoch() {
-		r.Fatalf("epoch %d after %d", now.Epoch(), h.Epoch())
-	}
+	r.leadAfter(h.Epoch(), a)
 }
 
 func killed(r *run) {

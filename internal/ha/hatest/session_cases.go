@@ -20,10 +20,7 @@ func expiry(r *run) {
 	a.Expire(r.T)
 	r.over(h, ha.ErrSessionLost)
 	r.wantErr(h.Settle(r.ctx(), ha.Create("x", nil)), ha.ErrSessionLost)
-	next := r.lead(a) // on a new session, with a new latch
-	if next.Epoch() <= h.Epoch() {
-		r.Fatalf("epoch %d after %d", next.Epoch(), h.Epoch())
-	}
+	next := r.leadAfter(h.Epoch(), a) // on a new session, with a new latch
 	r.must(next.Publish(r.ctx()))
 	r.sighted(a.Services.Discover(r.ctx()), "the new term", func(s ha.Sighting) bool { return s.Leader.Epoch == next.Epoch() })
 	r.missing(next, "x")
@@ -53,10 +50,7 @@ func suspensionEnds(r *run) {
 	a.Cut(true)
 	r.over(h, ha.ErrSuspended)
 	a.Cut(false)
-	next := r.lead(a) // with the same latch
-	if next.Epoch() <= h.Epoch() {
-		r.Fatalf("epoch %d after %d", next.Epoch(), h.Epoch())
-	}
+	next := r.leadAfter(h.Epoch(), a) // with the same latch
 	r.alive(next)
 }
 

@@ -153,7 +153,7 @@ func (r *run) watch(ctx context.Context, l *leader.Leader) error {
 			return err
 		}
 		if i == nil {
-			continue // not found yet
+			return errors.New("the job is not known to its own coordination")
 		}
 		if p != nil {
 			p.Show(i)
