@@ -63,3 +63,14 @@ func TestWhatIsHeldUpCounts(t *testing.T) {
 		t.Errorf("behind the last: %d records, %v, error %v", n, next, err)
 	}
 }
+
+func TestWhatIsWrongIsSaid(t *testing.T) {
+	for want, err := range map[string]error{"-keys 0:": check(0, time.Second), "-time 999ms:": check(1, 999*time.Millisecond)} {
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, want one of %s", err, want)
+		}
+	}
+	if err := check(1, time.Second); err != nil {
+		t.Error(err)
+	}
+}

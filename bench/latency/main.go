@@ -25,10 +25,26 @@ func main() {
 	keys := flag.Uint64("keys", 100_000, "number of `keys`")
 	lasts := flag.Duration("time", 21*time.Second, "how long each rate is measured")
 	flag.Parse()
+	if err := check(*keys, *lasts); err != nil {
+		fmt.Fprintln(os.Stderr, "latency:", err)
+		os.Exit(2)
+	}
 	if err := measure(*keys, *lasts); err != nil {
 		fmt.Fprintln(os.Stderr, "latency:", err)
 		os.Exit(1)
 	}
+}
+
+func check(keys uint64, lasts time.Duration) error {
+	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q; all is said by flags", flag.Arg(0))
+	case keys < 1:
+		return fmt.Errorf("-keys %d: there has to be at least 1", keys)
+	case lasts < time.Second:
+		return fmt.Errorf("-time %v: it has to be at least a second", lasts)
+	}
+	return nil
 }
 
 func measure(keys uint64, lasts time.Duration) error {

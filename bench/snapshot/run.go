@@ -49,11 +49,6 @@ type result struct {
 
 func (r *result) rate() float64 { return float64(r.records) / r.lasted.Seconds() }
 
-func (r *result) add(o *result) {
-	r.pause.Merge(&o.pause)
-	r.stall.Merge(&o.stall)
-}
-
 // grow gives every key once.
 func (e *engine) grow() (*result, error) {
 	r, end, err := e.measure()

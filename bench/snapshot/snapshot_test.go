@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -35,5 +37,36 @@ func TestCheckpointsOfAChangingState(t *testing.T) {
 	}
 	if few.bytes > full.bytes/50 || few.bytes < keys/100*least {
 		t.Errorf("after a hundredth of the keys has changed %d bytes, of %d", few.bytes, full.bytes)
+	}
+}
+
+func TestWhatIsWrongIsSaid(t *testing.T) {
+	for want, err := range map[string]error{
+		"-keys 99":     check(99, 1, 1, 0),
+		"-windows 0":   check(100, 0, 1, 0),
+		"-rate 0":      check(100, 1, 0, 0),
+		"-pretouch -1": check(100, 1, 1, -1),
+	} {
+		if err == nil || !strings.HasPrefix(err.Error(), want+":") {
+			t.Errorf("error %v, want one of %s", err, want)
+		}
+	}
+	if err := check(100, 1, 1, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDriftIsNoLoss: a machine that becomes faster all the time shows what checkpoints cost all the same.
+func TestDriftIsNoLoss(t *testing.T) {
+	speed := func(at int) float64 { return 10 + float64(at) }
+	var without, with []float64
+	for i := range 5 {
+		with = append(with, 0.9*speed(2*i))
+		without = append(without, speed(2*i+1))
+	}
+	for i, lost := range losses(without, with)[1:] {
+		if math.Abs(lost-0.1) > 1e-9 {
+			t.Errorf("window %d: %.4f is lost, want 0.1", i+1, lost)
+		}
 	}
 }
