@@ -57,7 +57,7 @@ func (t *task) element(i int, c *inChannel, e *element) error {
 }
 
 // advance hands on the least watermark of the channels that are neither idle nor at their end. While there is none, it is the highest that any has
-// brought, whichever fell silent first; the last of all watermarks comes when every channel is at its end, as one that is idle may go on.
+// brought, whichever fell silent first; the last of all watermarks comes behind it when every channel is at its end, as one that is idle may go on.
 func (t *task) advance() error {
 	if t.head == nil || t.ended {
 		return nil
@@ -73,13 +73,13 @@ func (t *task) advance() error {
 			low, active = min(low, c.wm), true
 		}
 	}
-	if !active && idle {
-		low = highest
+	if !active {
+		if err := t.reach(highest); err != nil {
+			return err
+		}
 	}
-	if low > t.low {
-		t.low = low
-		t.counters.inMark.set(low)
-		if err := t.head.Watermark(low); err != nil {
+	if active || !idle {
+		if err := t.reach(low); err != nil {
 			return err
 		}
 	}
@@ -90,18 +90,24 @@ func (t *task) advance() error {
 	return nil
 }
 
+// reach hands a watermark on, unless a higher one has been.
+func (t *task) reach(at int64) error {
+	if at <= t.low {
+		return nil
+	}
+	t.low = at
+	t.counters.inMark.set(at)
+	return t.head.Watermark(at)
+}
+
 // end: the input is over. Operators emit what they hold; the subtask then waits for the checkpoint that covers this.
 func (t *task) end() error {
 	if t.ended {
 		return nil
 	}
 	if t.head != nil {
-		if t.low < MaxWatermark { // the channels may have brought it already
-			t.low = MaxWatermark
-			t.counters.inMark.set(MaxWatermark)
-			if err := t.head.Watermark(MaxWatermark); err != nil {
-				return err
-			}
+		if err := t.reach(MaxWatermark); err != nil { // the channels may have brought it already
+			return err
 		}
 		if err := t.head.End(); err != nil {
 			return err

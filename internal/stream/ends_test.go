@@ -23,7 +23,7 @@ func TestConnectionEndsBehindABarrierAndTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &idles{}
+	in := &heard{}
 	h := &Host{c: HostConfig{BufferTimeout: time.Hour}}
 	h.session.Store(1)
 	tk := &task{host: h, wake: make(chan struct{}, 1), low: NoTime, flushed: time.Now(), aligner: align.New(2, 0), head: in,
@@ -90,7 +90,7 @@ func TestFailedBuildClosesWhatWasBuilt(t *testing.T) {
 	g := &Graph{Job: &thalwegv1.JobGraph{Name: "t"}}
 	for id, build := range map[string]func(*TaskContext) (*Chain, error){
 		"a": func(*TaskContext) (*Chain, error) {
-			return &Chain{Operators: []NamedOperator{{"a", closing{n: &n}}, {"b", closing{n: &n}}}, Head: &idles{}}, nil
+			return &Chain{Operators: []NamedOperator{{"a", closing{n: &n}}, {"b", closing{n: &n}}}, Head: &heard{}}, nil
 		},
 		"z": func(*TaskContext) (*Chain, error) { panic("user code") },
 	} {

@@ -188,7 +188,7 @@ func consume(in *inChannel, g Gate, over chan<- int) {
 	}
 }
 
-type swallowing[T any] struct{ idles }
+type swallowing[T any] struct{ heard }
 
 func (s *swallowing[T]) Push(*Batch[T]) error { return nil }
 

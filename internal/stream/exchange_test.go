@@ -378,7 +378,7 @@ func TestExchangeAllocatesNothing(t *testing.T) {
 
 // counting counts records.
 type counting struct {
-	idles
+	heard
 	n int
 }
 

@@ -564,35 +564,3 @@ func TestBrokenConnectionEndsAWaitForRoom(t *testing.T) {
 		t.Fatalf("after the connection broke: r0 %v, r1 %v", r.states["r0"].State, r.states["r1"].State)
 	}
 }
-
-// idles counts how often it is told that it is idle.
-type idles struct {
-	Base
-	n int
-}
-
-func (c *idles) Push(*Batch[int64]) error { return nil }
-func (c *idles) Watermark(int64) error    { return nil }
-func (c *idles) Idle() error              { c.n++; return nil }
-func (c *idles) SplitEnd(int32) error     { return nil }
-func (c *idles) End() error               { return nil }
-
-// 13. Idle, records, idle: the second idle is not handed on, and the next task waits for the watermark of a channel that is idle.
-func TestIdleAgain(t *testing.T) {
-	cd, err := codec.For[int64]()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &idles{}
-	tk := &task{wake: make(chan struct{}, 1), low: NoTime, aligner: align.New(1, 0), head: in, chain: &Chain{Gates: []Gate{NewGate(nil, 0, cd, in)}}}
-	c := newInChannel(tk, 0)
-	tk.inputs = []*inChannel{c}
-	for _, e := range []element{{kind: idle}, {kind: records, batch: &Batch[int64]{Values: []int64{1}, Times: []int64{1}}}, {kind: idle}} {
-		if err := tk.element(0, c, &e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if in.n != 2 {
-		t.Fatalf("Idle was handed on %d times, want 2", in.n)
-	}
-}

@@ -7,7 +7,8 @@ type outlet[T any] struct {
 	c      *outChannel
 	part   *Batch[T] // records that are not sent yet; nil: none
 	weight int       // of them
-	mark   int64     // watermark that is to follow them; NoTime: none
+	mark   int64     // watermark that is to follow them, the newest but for MaxWatermark; NoTime: none
+	last   bool      // MaxWatermark is to follow that: it takes its place nowhere, as the receiver may have to go by what this channel had seen
 	hashes bool      // they go along
 }
 
@@ -167,6 +168,10 @@ func (r *router[T]) sendMark(o *outlet[T]) {
 	if o.mark != NoTime {
 		o.c.control(element{kind: watermark, at: o.mark})
 		o.mark = NoTime
+	}
+	if o.last {
+		o.c.control(element{kind: watermark, at: MaxWatermark})
+		o.last = false
 	}
 }
 

@@ -215,7 +215,11 @@ func (r *router[T]) flush(force bool) error {
 func (r *router[T]) Watermark(at int64) error {
 	r.t.counters.outMark.set(at)
 	for i := range r.outlets {
-		r.outlets[i].mark = max(r.outlets[i].mark, at)
+		if o := &r.outlets[i]; at == MaxWatermark {
+			o.last = true
+		} else {
+			o.mark = max(o.mark, at)
+		}
 	}
 	return r.failed
 }
