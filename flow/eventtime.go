@@ -35,7 +35,8 @@ func OutOfOrder(d time.Duration) TimeOption {
 	}}
 }
 
-// Idle lets a split that has been silent for d hold nobody up. The EventTime must be in the chain of its source.
+// Idle lets a split that has had nothing to give for d, whenever it was asked, hold nobody up. While it is not asked, because its output is full or it is
+// held by Aligned, it is not silent. The EventTime must be in the chain of its source.
 func Idle(d time.Duration) TimeOption {
 	return TimeOption{func(s *timeSettings) {
 		if d <= 0 {
@@ -78,8 +79,7 @@ func (s Stream[T]) EventTime(at func(T) time.Time, o ...TimeOption) Stream[T] {
 		op := &timing[T]{next: next.(stream.Input[T]), at: at, bound: int64(settings.bound), idle: int64(settings.idle),
 			splits: make(map[int32]*splitTime), sent: stream.NoTime, counters: b.t.Counters()}
 		if op.idle > 0 {
-			op.clock = b.t.Now
-			b.ticks = append(b.ticks, op)
+			b.quiet = append(b.quiet, op)
 		}
 		if n.aligned != (alignment{}) {
 			b.aligned, b.drift = op, int64(settings.aligned.drift)
@@ -101,8 +101,7 @@ type timing[T any] struct {
 	counters *stream.Counters
 	at       func(T) time.Time
 	bound    int64
-	idle     int64        // ns; 0: never
-	clock    func() int64 // nil unless idle
+	idle     int64 // ns; 0: never
 	splits   map[int32]*splitTime
 	sent     int64 // highest watermark handed on
 	idling   bool  // all splits are idle, and that has been handed on
@@ -114,17 +113,14 @@ type splitTime struct {
 	count     int64 // records so far
 	highest   int64
 	watermark int64 // at its newest position
-	active    int64 // when its last records came
-	idle      bool
-	held      bool // the source does not read it
+	silent    int64 // since when it has had nothing whenever it was asked; 0: it has given records since it was asked last
+	idle      bool  // has been silent for long
+	held      bool  // the source does not read it
 }
 
 func (t *timing[T]) Push(b *stream.Batch[T]) error {
 	s := t.split(b.Split)
-	if t.clock != nil {
-		s.active = t.clock()
-		s.idle, t.idling = false, false
-	}
+	s.silent, s.idle, t.idling = 0, false, false
 	t.times = room(t.times, len(b.Values))
 	begin, end := 0, len(b.Values)
 	for i := 0; i < end; {
@@ -207,9 +203,7 @@ func (t *timing[T]) begin(split int32) { t.split(split) }
 // hold implements marked.
 func (t *timing[T]) hold(split int32, held bool) {
 	s := t.split(split)
-	if s.held = held; !held && t.clock != nil {
-		s.active = t.clock() // its silence, if it is silent, begins now
-	}
+	s.held, s.silent = held, 0
 }
 
 // progress implements progressing.
@@ -242,6 +236,9 @@ func (t *timing[T]) Watermark(at int64) error {
 	if at != stream.MaxWatermark {
 		return nil
 	}
+	if err := t.advance(t.slowest()); err != nil { // what has been seen counts where the end of one input is not the end
+		return err
+	}
 	return t.advance(at)
 }
 
@@ -265,30 +262,31 @@ func (t *timing[T]) SplitEnd(split int32) error {
 
 func (t *timing[T]) End() error { return t.next.End() }
 
-// tick finds splits that have become idle.
-func (t *timing[T]) tick(now int64) (next int64, err error) {
-	active := 0
+// nothing implements quieting.
+func (t *timing[T]) nothing(split int32, now int64) {
+	s := t.split(split)
+	if s.silent == 0 {
+		s.silent = now
+	}
+	s.idle = s.idle || now-s.silent >= t.idle
+}
+
+// settle implements quieting.
+func (t *timing[T]) settle() (next int64, err error) {
+	active := false
 	for _, s := range t.splits {
-		switch {
-		case s.idle:
-		case s.held: // it may not give any
-			active++
-		case s.active == 0: // restored: its silence begins now
-			s.active = now
-			active++
-		case now-s.active >= t.idle:
-			s.idle = true
-		default:
-			active++
+		if s.idle {
+			continue
 		}
-		if !s.idle && !s.held && (next == 0 || s.active+t.idle < next) {
-			next = s.active + t.idle
+		active = true
+		if s.silent != 0 && (next == 0 || s.silent+t.idle < next) {
+			next = s.silent + t.idle
 		}
 	}
 	if len(t.splits) == 0 || t.idling {
 		return next, nil
 	}
-	if active == 0 {
+	if !active {
 		t.idling = true
 		return next, t.next.Idle()
 	}

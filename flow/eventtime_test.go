@@ -122,33 +122,50 @@ func TestTheSlowestSplitDecides(t *testing.T) {
 	}
 }
 
+// silence asks splits that have nothing, at a time.
+type silence struct {
+	t   *testing.T
+	op  *timing[int64]
+	now int64
+}
+
+// ask has splits say that they have nothing, and returns when one is to be asked again at the latest, from now on; negative: any time.
+func (s *silence) ask(splits ...int32) time.Duration {
+	s.t.Helper()
+	for _, split := range splits {
+		s.op.nothing(split, s.now)
+	}
+	next, err := s.op.settle()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if next == 0 {
+		return -1
+	}
+	return time.Duration(next - s.now)
+}
+
 func TestIdleSplitsHoldNobodyUp(t *testing.T) {
 	r := newRecorder()
 	op := newTiming(r, 0, time.Second)
-	now := int64(1)
-	op.clock = func() int64 { return now }
+	s := &silence{t, op, 1}
 	push(t, op, 1, ascending(0, 1))
 	push(t, op, 2, ascending(1000, 256))
-	tick := func() int64 {
-		next, err := op.tick(now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return next
+	if next := s.ask(1); next != time.Second || r.low != stream.NoTime {
+		t.Errorf("next look in %v, watermark %d", next, r.low)
 	}
-	if next := tick(); next != now+int64(time.Second) || r.low != stream.NoTime {
-		t.Errorf("next look at %d, watermark %d", next, r.low)
-	}
-	now += int64(time.Second) - 1
+	s.now += int64(time.Second) - 1
 	push(t, op, 2, ascending(2000, 256))
-	now++
-	tick()
-	if r.low != 2254 {
-		t.Errorf("watermark %d: split 1 is idle", r.low)
+	if next := s.ask(1); next != 1 || r.low != stream.NoTime {
+		t.Errorf("next look in %v, watermark %d", next, r.low)
 	}
-	now += 2 * int64(time.Second)
-	tick()
-	tick()
+	s.now++
+	if next := s.ask(1, 2); next != time.Second || r.low != 2254 {
+		t.Errorf("split 1 is idle: next look in %v, watermark %d", next, r.low)
+	}
+	s.now += 2 * int64(time.Second)
+	s.ask(1, 2)
+	s.ask(1, 2)
 	if n := strings.Count(strings.Join(r.log, "\n"), "idle"); n != 1 {
 		t.Errorf("idle %d times", n)
 	}
@@ -159,12 +176,30 @@ func TestIdleSplitsHoldNobodyUp(t *testing.T) {
 	}
 }
 
+// A split is not silent while nobody asks it, however long that is: behind a full output, or in a process that stands still, it may have much to give.
+func TestSplitsThatNobodyAsksAreNotIdle(t *testing.T) {
+	r := newRecorder()
+	op := newTiming(r, 0, time.Second)
+	s := &silence{t, op, 1}
+	op.begin(1)
+	for i := range int64(5) {
+		s.now += 5 * int64(time.Second)
+		if next := s.ask(); next != -1 || r.low != stream.NoTime || len(r.log) != 0 {
+			t.Fatalf("next look in %v, watermark %d, %v", next, r.low, r.log)
+		}
+		if next := s.ask(1); next != time.Second || len(r.log) != 0 {
+			t.Fatalf("asked for the first time: next look in %v, %v", next, r.log)
+		}
+		s.now += 5 * int64(time.Second)
+		push(t, op, 1, ascending(i, 1)) // it was asked again, and had some
+	}
+}
+
 // A split that its source does not read for now is not silent by itself: it becomes idle no sooner than it is read again, and has been silent for long.
 func TestHeldSplitsAreNotIdle(t *testing.T) {
 	r := newRecorder()
 	op := newTiming(r, 10, time.Second)
-	now := int64(1)
-	op.clock = func() int64 { return now }
+	s := &silence{t, op, 1}
 	op.begin(1)
 	op.begin(2)
 	if got := op.slowest(); got != stream.NoTime {
@@ -175,33 +210,28 @@ func TestHeldSplitsAreNotIdle(t *testing.T) {
 	if got := [...]int64{op.progress(1), op.progress(2), op.slowest()}; got != [...]int64{-11, 989, -11} {
 		t.Errorf("they are at %d", got)
 	}
-	tick := func() int64 {
-		next, err := op.tick(now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return next
-	}
+	s.ask(1, 2)
 	op.hold(1, true)
 	op.hold(2, true)
-	now += 5 * int64(time.Second)
-	if next := tick(); next != 0 || len(r.log) != 0 || op.slowest() != -11 {
-		t.Errorf("held: next look at %d, slowest at %d, %v", next, op.slowest(), r.log)
+	s.now += 5 * int64(time.Second)
+	if next := s.ask(); next != -1 || len(r.log) != 0 || op.slowest() != -11 {
+		t.Errorf("held: next look in %v, slowest at %d, %v", next, op.slowest(), r.log)
 	}
 	op.hold(1, false)
 	op.hold(2, false)
-	if next := tick(); next != now+int64(time.Second) || op.slowest() != -11 {
-		t.Errorf("released: next look at %d, slowest at %d", next, op.slowest())
+	if next := s.ask(1, 2); next != time.Second || op.slowest() != -11 {
+		t.Errorf("released: next look in %v, slowest at %d", next, op.slowest())
 	}
-	now += int64(time.Second) / 2
+	s.now += int64(time.Second) / 2
 	push(t, op, 2, ascending(2000, 1))
-	now += int64(time.Second) / 2
-	tick()
+	s.ask(1, 2)
+	s.now += int64(time.Second) / 2
+	s.ask(1, 2)
 	if got := op.slowest(); got != 1989 {
 		t.Errorf("split 1 is idle: the slowest is at %d", got)
 	}
-	now += int64(time.Second) / 2
-	tick()
+	s.now += int64(time.Second) / 2
+	s.ask(1, 2)
 	if got := op.slowest(); got != stream.MaxWatermark || strings.Count(strings.Join(r.log, "\n"), "idle") != 1 {
 		t.Errorf("all are idle: the slowest is at %d; %v", got, r.log)
 	}

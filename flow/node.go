@@ -114,8 +114,8 @@ func (n *node) lead(outs []output, port int) {
 type builder struct {
 	t     *stream.TaskContext
 	chain *stream.Chain
-	// ticks are what the chain's source calls between slices: see ticker.
-	ticks []ticker
+	// quiet are those in the source's chain that look for silent splits.
+	quiet []quieting
 	// marks are what in the source's chain places watermarks.
 	marks []marked
 	// memory is released if the chain cannot be built: state of operators that are perhaps not in it yet.
@@ -129,10 +129,14 @@ type builder struct {
 	ends sideEnds
 }
 
-// ticker is an operator in a source's chain that looks at the clock.
-type ticker interface {
-	// tick acts on the time, in ns since 1970, and says when to be called at the latest; 0: any time.
-	tick(now int64) (next int64, err error)
+// quieting is an operator in a source's chain that looks for silent splits. A split is silent by what it answers, not by the time without records
+// alone: while nobody asks, as behind a full output or in a process that stands still, it may have much to give.
+type quieting interface {
+	// nothing says that a split was asked at now, in ns since 1970, and had nothing to give.
+	nothing(split int32, now int64)
+	// settle acts on what was said since the last time. It says when a split is to be asked at the latest, because it will be idle if it has nothing
+	// then; 0: any time.
+	settle() (next int64, err error)
 }
 
 // marked is an operator in a source's chain that hears of its splits, and lets a reader say how far event time has come: see marker.

@@ -114,8 +114,9 @@ type reading[T any] struct {
 	src     Source[T]
 	task    taskOf
 	next    stream.Input[T]
-	ticks   []ticker
-	due     int64 // when they are to be called again, at the latest; 0: any time
+	quiet   []quieting
+	due     int64 // when a split is to be asked for them, at the latest; 0: any time
+	unsaid  bool  // they have been told of splits, and have not settled
 	marks   []marked
 	aligned *aligning // with others; nil: not
 	splits  []*openSplit[T]
@@ -136,7 +137,7 @@ type openSplit[T any] struct {
 }
 
 func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
-	op := &reading[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}, next: next.(stream.Input[T]), ticks: b.ticks, marks: b.marks}
+	op := &reading[T]{name: n.name, src: src, task: taskOf{b.t, n.uid()}, next: next.(stream.Input[T]), quiet: b.quiet, marks: b.marks}
 	op.batch.Values = make([]T, batchSize)
 	op.times = make([]int64, batchSize)
 	for i := range op.times {
@@ -147,7 +148,7 @@ func readSplits[T any](b *builder, n *node, src Source[T], next any) error {
 	}
 	b.add(n, op)
 	b.chain.Source = op
-	if len(op.ticks) > 0 {
+	if len(op.quiet) > 0 {
 		b.chain.Alarms = append(b.chain.Alarms, op)
 	}
 	return nil
@@ -220,13 +221,15 @@ func (r *reading[T]) Poll(*stream.PollContext) (stream.Status, error) {
 	if err != nil {
 		return stream.Status{}, err
 	}
+	if r.unsaid {
+		if err := r.settle(); err != nil {
+			return stream.Status{}, err
+		}
+	}
 	return status, r.come()
 }
 
 func (r *reading[T]) slice() (stream.Status, error) {
-	if err := r.tick(); err != nil {
-		return stream.Status{}, err
-	}
 	if len(r.splits) == 0 {
 		return r.ask()
 	}
@@ -239,6 +242,7 @@ func (r *reading[T]) slice() (stream.Status, error) {
 		}
 		if at, ok := split.wait.Time(); ok && at.After(now) {
 			earliest = sooner(earliest, at)
+			r.nothing(split) // it has said so before
 			continue
 		}
 		worked, err := r.read(split)
@@ -279,12 +283,15 @@ func (r *reading[T]) read(split *openSplit[T]) (worked bool, err error) {
 		return false, err
 	}
 	split.wait = next
-	if n > 0 {
+	switch {
+	case n > 0:
 		r.task.Counters().AddIn(n)
 		r.batch = stream.Batch[T]{Values: r.batch.Values[:n], Times: r.times[:n], Split: split.number}
 		if err := r.next.Push(&r.batch); err != nil {
 			return false, err
 		}
+	case !next.Ended():
+		r.nothing(split)
 	}
 	if err := r.mark(split); err != nil {
 		return false, err
@@ -329,22 +336,18 @@ func (r *reading[T]) end(split *openSplit[T]) error {
 	return r.next.SplitEnd(split.number)
 }
 
-// tick has the operators of the chain that look at the clock do so.
-func (r *reading[T]) tick() error {
-	if len(r.ticks) == 0 {
-		return nil
+// nothing tells those that look for silent splits of one that has nothing to give.
+func (r *reading[T]) nothing(split *openSplit[T]) {
+	for _, q := range r.quiet {
+		q.nothing(split.number, r.task.Now())
+		r.unsaid = true
 	}
-	return r.Ring(r.task.Now())
 }
 
-// Next implements stream.Alarm, for splits that fall silent.
-func (r *reading[T]) Next() (int64, bool) { return r.due, r.due != 0 }
-
-// Ring implements stream.Alarm.
-func (r *reading[T]) Ring(now int64) error {
-	r.due = 0
-	for _, t := range r.ticks {
-		next, err := t.tick(now)
+func (r *reading[T]) settle() error {
+	r.due, r.unsaid = 0, false
+	for _, q := range r.quiet {
+		next, err := q.settle()
 		if err != nil {
 			return err
 		}
@@ -352,7 +355,21 @@ func (r *reading[T]) Ring(now int64) error {
 			r.due = next
 		}
 	}
-	return r.come() // splits may have become idle
+	return nil
+}
+
+// Next implements stream.Alarm, for splits that fall silent.
+func (r *reading[T]) Next() (int64, bool) { return r.due, r.due != 0 }
+
+// Ring implements stream.Alarm: it asks the splits, so that those that are to be idle now are so when it returns.
+func (r *reading[T]) Ring(int64) error {
+	r.due, r.unsaid = 0, true
+	if len(r.splits) == 0 {
+		return nil
+	}
+	r.task.Wake() // there may be more to read, and another time to wait for, than the task was told when it polled
+	_, err := r.Poll(nil)
+	return err
 }
 
 func sooner(a, b time.Time) time.Time {
