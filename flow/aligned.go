@@ -182,7 +182,7 @@ func (r *reading[T]) held(split *openSplit[T]) bool {
 	if waits != split.held {
 		split.held = waits
 		for _, o := range r.marks {
-			o.hold(split.number, waits)
+			o.hold(split.number)
 		}
 	}
 	return waits

@@ -115,7 +115,6 @@ type splitTime struct {
 	watermark int64 // at its newest position
 	silent    int64 // since when it has had nothing whenever it was asked; 0: it has given records since it was asked last
 	idle      bool  // has been silent for long
-	held      bool  // the source does not read it
 }
 
 func (t *timing[T]) Push(b *stream.Batch[T]) error {
@@ -201,10 +200,7 @@ func (t *timing[T]) split(number int32) *splitTime {
 func (t *timing[T]) begin(split int32) { t.split(split) }
 
 // hold implements marked.
-func (t *timing[T]) hold(split int32, held bool) {
-	s := t.split(split)
-	s.held, s.silent = held, 0
-}
+func (t *timing[T]) hold(split int32) { t.split(split).silent = 0 }
 
 // progress implements progressing.
 func (t *timing[T]) progress(split int32) int64 { return t.split(split).progress(t.bound) }

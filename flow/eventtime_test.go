@@ -211,14 +211,14 @@ func TestHeldSplitsAreNotIdle(t *testing.T) {
 		t.Errorf("they are at %d", got)
 	}
 	s.ask(1, 2)
-	op.hold(1, true)
-	op.hold(2, true)
+	op.hold(1)
+	op.hold(2)
 	s.now += 5 * int64(time.Second)
 	if next := s.ask(); next != -1 || len(r.log) != 0 || op.slowest() != -11 {
 		t.Errorf("held: next look in %v, slowest at %d, %v", next, op.slowest(), r.log)
 	}
-	op.hold(1, false)
-	op.hold(2, false)
+	op.hold(1)
+	op.hold(2)
 	if next := s.ask(1, 2); next != time.Second || op.slowest() != -11 {
 		t.Errorf("released: next look in %v, slowest at %d", next, op.slowest())
 	}

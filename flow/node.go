@@ -143,8 +143,8 @@ type quieting interface {
 type marked interface {
 	// begin says that a split is open: until it has given records, nothing is known of their times.
 	begin(split int32)
-	// hold says that a split is not read for now, or again: its silence is not its own.
-	hold(split int32, held bool)
+	// hold says that a split is not read for now, or again: what it has been silent until then does not count.
+	hold(split int32)
 	// mark hands a watermark on, unless it is behind the operator's own.
 	mark(at int64) error
 }
