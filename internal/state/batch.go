@@ -1,9 +1,13 @@
 package state
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/state/prefetch"
+)
 
 // Records are looked up in runs of this many: while one is worked on, the lines that the next one needs are on their way from memory.
-const ahead = 64
+const ahead = prefetch.Most
 
 // A table this small stays in the processor's caches, where asking for lines ahead only costs.
 const smallTable = 1 << 20
@@ -29,7 +33,7 @@ func (s *Slots[V]) Fresh(i int) bool { return s.fresh>>(uint(i)&(ahead-1))&1 != 
 // AnyFresh reports whether one of them is.
 func (s *Slots[V]) AnyFresh() bool { return s.fresh != 0 }
 
-// aim finds the home lines of the next hashes and, if that is asked for, fetches them.
+// aim finds the home lines of the next hashes and, if that is asked for, has them prefetched: see fetch.
 func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, large bool) int {
 	hashes = hashes[:min(len(hashes), ahead)]
 	dir, scale, first, line, size := t.dir, t.scale, t.first, uint64(t.l.line), uint64(t.l.size)
@@ -45,7 +49,7 @@ func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, large bool) int {
 		}
 	}
 	if large {
-		fetch(t.space.base, at, len(hashes))
+		prefetch.Lines(t.space.base, at, len(hashes))
 	}
 	return len(hashes)
 }
@@ -66,6 +70,9 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 		rest := hashes[min(begin+ahead, len(hashes)):]
 		next.n = t.aim(&next.at, rest, large)
 		moves := t.moves
+		if large {
+			fetch(t.space.base, &now.at, now.n)
+		}
 		if err := s.resolve(t, now, keys[begin:], hashes[begin:]); err != nil {
 			return err
 		}

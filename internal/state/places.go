@@ -74,6 +74,9 @@ func (p *places[K]) locate(keys []K, hashes []uint64) {
 	if p.next.n != n || p.next.moves != p.t.moves {
 		p.aim(hashes)
 	}
+	if p.t.large() {
+		fetch(p.t.space.base, &p.next.home, n)
+	}
 	if p.t.four {
 		p.locateFour(hashes)
 	} else {
@@ -232,5 +235,5 @@ func (x *tails[K, V]) turn(keys []K, hashes, rest []uint64) {
 		}
 		x.hashes[i&(ahead-1)] = spread(l.k, end, h)
 	}
-	l.t.aim(&x.lines, x.hashes[:len(hashes)], true)
+	fetch(l.t.space.base, &x.lines, l.t.aim(&x.lines, x.hashes[:len(hashes)], true))
 }

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func prefetch(base unsafe.Pointer, at *[64]uint64, n int)
-TEXT ·prefetch(SB), NOSPLIT, $0-24
+// func Lines(base unsafe.Pointer, at *[64]uint64, n int)
+TEXT ·Lines(SB), NOSPLIT, $0-24
 	MOVQ base+0(FP), AX
 	MOVQ at+8(FP), BX
 	MOVQ n+16(FP), CX

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func prefetch(base unsafe.Pointer, at *[64]uint64, n int)
-TEXT ·prefetch(SB), NOSPLIT, $0-24
+// func Lines(base unsafe.Pointer, at *[64]uint64, n int)
+TEXT ·Lines(SB), NOSPLIT, $0-24
 	MOVD base+0(FP), R0
 	MOVD at+8(FP), R1
 	MOVD n+16(FP), R2
