@@ -7,7 +7,7 @@ import (
 )
 
 // Records are looked up in runs of this many: while one is worked on, the lines that the next one needs are on their way from memory.
-const ahead = prefetch.Most
+const ahead = 64
 
 // A table this small stays in the processor's caches, where asking for lines ahead only costs.
 const smallTable = 1 << 20
@@ -33,8 +33,8 @@ func (s *Slots[V]) Fresh(i int) bool { return s.fresh>>(uint(i)&(ahead-1))&1 != 
 // AnyFresh reports whether one of them is.
 func (s *Slots[V]) AnyFresh() bool { return s.fresh != 0 }
 
-// aim finds the home lines of the next hashes and, if that is asked for, has them prefetched: see fetch.
-func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, large bool) int {
+// aim finds the home lines of the next hashes.
+func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64) int {
 	hashes = hashes[:min(len(hashes), ahead)]
 	dir, scale, first, line, size := t.dir, t.scale, t.first, uint64(t.l.line), uint64(t.l.size)
 	if line == 4 { // a line of 16-byte slots: no division, one product
@@ -47,9 +47,6 @@ func (t *table[K]) aim(at *[ahead]uint64, hashes []uint64, large bool) int {
 			p := dir[(h>>32)*scale>>32-first]
 			at[i&(ahead-1)] = uint64(p.line)*lineSize + uint64(t.l.home(h, p.slots))*size
 		}
-	}
-	if large {
-		prefetch.Lines(t.space.base, at, len(hashes))
 	}
 	return len(hashes)
 }
@@ -65,20 +62,24 @@ func (s *store[K, V]) updateRuns(t *table[K], keys []K, hashes []uint64, f func(
 	keys = keys[:len(hashes)]
 	large := t.large()
 	now, next := &s.runs[0], &s.runs[1]
-	now.n = t.aim(&now.at, hashes, large)
+	now.n = t.aim(&now.at, hashes)
 	for begin := 0; begin < len(hashes); begin += ahead {
 		rest := hashes[min(begin+ahead, len(hashes)):]
-		next.n = t.aim(&next.at, rest, large)
-		moves := t.moves
-		if large {
+		next.n = t.aim(&next.at, rest)
+		moves, half := t.moves, next.n/2
+		if large { // half of the next lines now and half behind some work, as so many at once would have to be waited for
 			fetch(t.space.base, &now.at, now.n)
+			prefetch.Lines(t.space.base, next.at[:half])
 		}
 		if err := s.resolve(t, now, keys[begin:], hashes[begin:]); err != nil {
 			return err
 		}
+		if large {
+			prefetch.Lines(t.space.base, next.at[half:next.n])
+		}
 		f(begin, now)
 		if t.moves != moves { // what was aimed at before has moved
-			next.n = t.aim(&next.at, rest, false)
+			next.n = t.aim(&next.at, rest)
 		}
 		now, next = next, now
 	}
@@ -230,7 +231,7 @@ func (s *store[K, V]) resolveSlowly(t *table[K], run *Slots[V], i int, keys []K,
 	// A segment has grown, or the space has moved: everything is looked up again.
 	run.base = s.space.base
 	n := run.n
-	run.n = t.aim(&run.at, hashes[:n], false)
+	run.n = t.aim(&run.at, hashes[:n])
 	for j := range i + 1 {
 		run.at[j] = s.offset(t.find(&keys[j], hashes[j]))
 	}

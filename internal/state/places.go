@@ -1,6 +1,10 @@
 package state
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/thalweg-io/thalweg/internal/state/prefetch"
+)
 
 // places remembers where a table has the keys of the run in hand, so that a record's accesses need not look each for itself: the lines of a whole run
 // are compared in one loop, in which the processor waits for none of them.
@@ -65,7 +69,10 @@ func (p *places[K]) turn(keys []K, hashes, rest []uint64) {
 
 // aim asks for the lines of the run that comes next.
 func (p *places[K]) aim(hashes []uint64) {
-	p.next.moves, p.next.n = p.t.moves, p.t.aim(&p.next.home, hashes, p.t.large())
+	p.next.moves, p.next.n = p.t.moves, p.t.aim(&p.next.home, hashes)
+	if p.t.large() {
+		prefetch.Lines(p.t.space.base, p.next.home[:p.next.n])
+	}
 }
 
 // locate looks up the keys of the run that begins.
@@ -235,5 +242,5 @@ func (x *tails[K, V]) turn(keys []K, hashes, rest []uint64) {
 		}
 		x.hashes[i&(ahead-1)] = spread(l.k, end, h)
 	}
-	fetch(l.t.space.base, &x.lines, l.t.aim(&x.lines, x.hashes[:len(hashes)], true))
+	fetch(l.t.space.base, &x.lines, l.t.aim(&x.lines, x.hashes[:len(hashes)]))
 }

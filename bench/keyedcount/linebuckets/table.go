@@ -13,7 +13,7 @@ import (
 
 const (
 	// ahead is how many lines are asked for before the first of them is looked at.
-	ahead = prefetch.Most
+	ahead = 64
 	// cached is a size of table up to which asking costs more than it gains.
 	cached = 1 << 20
 	// largePages is a size from which a range has huge pages.
@@ -94,7 +94,7 @@ func (t *Table) Run(n int) {
 			t.hashes[i], t.at[i] = hash, hash>>shift*lineSize
 		}
 		if t.fetch {
-			prefetch.Lines(base, &t.at, m)
+			prefetch.Lines(base, t.at[:m])
 		}
 		for i, hash := range t.hashes[:m] {
 			l := (*line)(unsafe.Add(base, t.at[i]))

@@ -3,6 +3,3 @@
 // It is a hint. A processor may drop it for a page whose translation it has not at hand, which in a virtual machine can be most pages of a large
 // table, huge or not; then only a read brings the line.
 package prefetch
-
-// Most is how many lines are asked for at once.
-const Most = 64

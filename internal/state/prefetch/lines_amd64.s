@@ -1,10 +1,10 @@
 #include "textflag.h"
 
-// func Lines(base unsafe.Pointer, at *[64]uint64, n int)
-TEXT ·Lines(SB), NOSPLIT, $0-24
+// func Lines(base unsafe.Pointer, offsets []uint64)
+TEXT ·Lines(SB), NOSPLIT, $0-32
 	MOVQ base+0(FP), AX
-	MOVQ at+8(FP), BX
-	MOVQ n+16(FP), CX
+	MOVQ offsets_base+8(FP), BX
+	MOVQ offsets_len+16(FP), CX
 	TESTQ CX, CX
 	JLE  done
 

@@ -1,10 +1,10 @@
 #include "textflag.h"
 
-// func Lines(base unsafe.Pointer, at *[64]uint64, n int)
-TEXT ·Lines(SB), NOSPLIT, $0-24
+// func Lines(base unsafe.Pointer, offsets []uint64)
+TEXT ·Lines(SB), NOSPLIT, $0-32
 	MOVD base+0(FP), R0
-	MOVD at+8(FP), R1
-	MOVD n+16(FP), R2
+	MOVD offsets_base+8(FP), R1
+	MOVD offsets_len+16(FP), R2
 	CMP  $0, R2
 	BLE  done
 
