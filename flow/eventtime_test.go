@@ -122,6 +122,19 @@ func TestTheSlowestSplitDecides(t *testing.T) {
 	}
 }
 
+// What an EventTime that is not in its source's chain has seen goes before the end of its input: elsewhere that may not be the end.
+func TestWhatWasSeenGoesBeforeTheEnd(t *testing.T) {
+	r := newRecorder()
+	op := newTiming(r, 0, 0)
+	push(t, op, 0, ascending(0, 100)) // no position yet
+	if err := op.Watermark(stream.MaxWatermark); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"map[0:100] 98", fmt.Sprintf("map[0:100] %d", int64(stream.MaxWatermark))}; !slices.Equal(r.log, want) {
+		t.Errorf("it was told %v, want %v", r.log, want)
+	}
+}
+
 // silence asks splits that have nothing, at a time.
 type silence struct {
 	t   *testing.T
